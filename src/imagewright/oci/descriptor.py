@@ -1,0 +1,79 @@
+"""What names a blob: its media type, digest and size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from imagewright.oci.digest import DiffID, Digest, parse_digest
+from imagewright.oci.platform import Platform
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A blob's media type, digest and size in bytes.
+
+    Two descriptors are equal when they name the same bytes: annotations and platform are remarks of whoever lists it.
+    Source: OCI image-spec v1.1, descriptor.md.
+    """
+
+    media_type: str
+    digest: Digest
+    size: int
+    annotations: Mapping[str, str] = field(default=_NONE, compare=False)
+    platform: Platform | None = field(default=None, compare=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The descriptor as the image spec writes it."""
+        document: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
+        if self.annotations:
+            document["annotations"] = dict(self.annotations)
+        if self.platform is not None:
+            document["platform"] = {"architecture": self.platform.architecture, "os": self.platform.os}
+            if self.platform.variant:
+                document["platform"]["variant"] = self.platform.variant
+        return document
+
+    @classmethod
+    def from_json(cls, document: Any) -> "Descriptor":
+        """Read a descriptor that somebody else wrote.
+
+        Raises:
+            ValueError: A field is missing or of the wrong kind. ``urls`` are never followed, so they are dropped.
+        """
+        if not isinstance(document, dict):
+            raise ValueError("a descriptor is an object")
+        media_type, size = document.get("mediaType"), document.get("size")
+        if not isinstance(media_type, str):
+            raise ValueError("a descriptor needs a mediaType")
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size < 1 << 53:
+            raise ValueError(f"a descriptor needs a size in bytes, not {size!r}")
+        annotations = document.get("annotations") or {}
+        if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
+            raise ValueError("annotations map names to strings")
+        platform = document.get("platform")
+        return cls(
+            media_type,
+            parse_digest(document.get("digest", "")),
+            size,
+            MappingProxyType(annotations) if annotations else _NONE,
+            _platform(platform) if isinstance(platform, dict) else None,
+        )
+
+
+def _platform(document: dict[str, Any]) -> Platform:
+    variant = str(document.get("variant", ""))
+    architecture = str(document.get("architecture", ""))
+    if architecture == "arm64" and variant == "v8":
+        variant = ""
+    return Platform(str(document.get("os", "")), architecture, variant)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer that is written: where its stored bytes are, and what they are when uncompressed."""
+
+    descriptor: Descriptor
+    diff_id: DiffID

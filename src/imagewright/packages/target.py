@@ -1,0 +1,25 @@
+"""What packages are installed onto: the platform, its C library and its Python."""
+
+from dataclasses import dataclass
+
+from imagewright.oci.platform import Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A root filesystem as far as packages need to know it.
+
+    ``python`` is the interpreter's minor version, ``3.11``; ``interpreter`` its path in the image, ``/usr/bin/python3.11``.
+    ``libc`` is ``("glibc", "2.36")`` or ``("musl", "1.2")``. ``prefix`` is the virtual environment that wheels go into.
+    """
+
+    platform: Platform
+    python: str
+    interpreter: str
+    libc: tuple[str, str]
+    prefix: str = "/opt/imagewright"
+
+    @property
+    def site_packages(self) -> str:
+        """Where the files of wheels go, absolute."""
+        return f"{self.prefix}/lib/python{self.python}/site-packages"

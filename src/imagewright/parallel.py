@@ -1,0 +1,81 @@
+"""Threads: the only module that starts them."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_all(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> list[R]:
+    """``work`` on every item, at most ``jobs`` at once; results in the order of the items.
+
+    The first failure (in order of the items) is raised; items that were not begun are then not begun.
+    """
+    waiting = list(items)
+    if jobs <= 1 or len(waiting) <= 1:
+        return [work(item) for item in waiting]
+    with ThreadPoolExecutor(max_workers=min(jobs, len(waiting)), thread_name_prefix="imagewright") as pool:
+        futures = [pool.submit(work, item) for item in waiting]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            for future in futures:
+                future.cancel()
+        wait([future for future in futures if not future.cancelled()])
+        failed = next((future for future in futures if not future.cancelled() and future.exception()), None)
+        if failed is not None:
+            failed.result()
+        return [future.result() for future in futures]
+
+
+@contextmanager
+def beside(work: Callable[[], R]) -> Iterator[Future[R]]:
+    """``work`` on a thread of its own while the body runs. Leaving the body waits for it and raises what it raised."""
+    future: Future[R] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=run, name="imagewright-beside", daemon=True)
+    thread.start()
+    try:
+        yield future
+    finally:
+        thread.join()
+    future.result()
+
+
+class Relay:
+    """A bounded queue of byte chunks from one thread to another: ``put`` waits while ``limit`` chunks are on their way."""
+
+    def __init__(self, limit: int = 16) -> None:
+        self._queue: SimpleQueue[bytes | memoryview | None] = SimpleQueue()
+        self._room = threading.Semaphore(limit)
+
+    def put(self, chunk: bytes | memoryview) -> None:
+        """Hand on a chunk, which must not change afterwards."""
+        self._room.acquire()
+        self._queue.put(chunk)
+
+    def close(self) -> None:
+        """Say that no more will come."""
+        self._queue.put(None)
+
+    def __iter__(self) -> Iterator[bytes | memoryview]:
+        while (chunk := self._queue.get()) is not None:
+            self._room.release()
+            yield chunk
