@@ -11,6 +11,8 @@ class Target:
 
     ``python`` is the interpreter's minor version, ``3.11``; ``interpreter`` its path in the image, ``/usr/bin/python3.11``.
     ``libc`` is ``("glibc", "2.36")`` or ``("musl", "1.2")``. ``prefix`` is the virtual environment that wheels go into.
+    ``python_full_version`` is the interpreter's whole version, ``3.11.2``, where it is known: requirements may depend
+    on it (``python_full_version < "3.11.3"``). It does not decide where files go, so it is part of no layer's key.
     """
 
     platform: Platform
@@ -18,6 +20,7 @@ class Target:
     interpreter: str
     libc: tuple[str, str]
     prefix: str = "/opt/imagewright"
+    python_full_version: str = ""
 
     @property
     def site_packages(self) -> str:
