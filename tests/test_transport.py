@@ -1,0 +1,349 @@
+"""The HTTP client: with a made-up network and clock for its policy, with real sockets for the rest."""
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from imagewright.errors import NetworkError
+from imagewright.transport import Answer, AnswerError, Timeouts, Traffic, Transport, Unanswered, is_loopback
+
+
+class Made:
+    """A made-up answer; ``breaks`` cuts its body off."""
+
+    def __init__(
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, *, breaks: bool = False
+    ) -> None:
+        self.status, self.body, self.headers, self.breaks = status, body, headers or {}, breaks
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.body
+        if self.breaks:
+            raise Unanswered("peer closed the connection")
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class Network:
+    """Plays a script of answers and failures, the last one for ever, in a time of its own."""
+
+    def __init__(self, *script: Made | Unanswered, each_takes: float = 0.0) -> None:
+        self.script, self.each_takes, self.now = list(script), each_takes, 100.0
+        self.seen: list[tuple[str, str, Mapping[str, str], bytes]] = []
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | Iterable[bytes] | None,
+        timeouts: Timeouts,
+    ) -> Answer:
+        body = content if isinstance(content, bytes) else b"".join(content or ())
+        self.seen.append((method, url, dict(headers), body))
+        self.now += min(self.each_takes, timeouts.connect)
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, Unanswered):
+            raise step
+        return step
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def transport(self, insecure_hosts: Iterable[str] = ()) -> Transport:
+        def sleep(seconds: float) -> None:
+            self.now += seconds
+
+        return Transport(
+            sleep=sleep, clock=lambda: self.now, chance=lambda: 1.0, sender=self, insecure_hosts=tuple(insecure_hosts)
+        )
+
+
+def test_what_is_transient_is_tried_again() -> None:
+    """A reset, a broken body and a 503 are each followed by another try; the answer is the good one."""
+    network = Network(Unanswered("reset"), Made(200, b"ha", breaks=True), Made(503), Made(200, b"hello"))
+
+    response = network.transport().request("GET", "https://example.com/a")
+
+    assert response.body == b"hello"
+    assert len(network.seen) == 4
+
+
+@pytest.mark.parametrize("each_takes", [0.0, 1.0, 3.0, 60.0])
+def test_silence_ends_within_the_budget(each_takes: float) -> None:
+    """However long one try takes, nothing is waited for much longer than ten seconds."""
+    network = Network(Unanswered("TLS handshake timed out"), each_takes=each_takes)
+    start = network.now
+
+    with pytest.raises(
+        NetworkError, match=r"registry\.example\.com did not answer: \d tr.*last: TLS handshake"
+    ) as caught:
+        network.transport().request("HEAD", "https://registry.example.com/v2/")
+
+    assert caught.value.code == "IW502"
+    assert network.now - start <= 14.0
+
+
+def test_a_refusal_on_loopback_is_final() -> None:
+    """Nobody listens on this machine: one try tells."""
+    network = Network(Unanswered("connection refused", "refused"))
+
+    with pytest.raises(NetworkError, match=r"nothing answers at localhost:5000 \(connection refused\)") as caught:
+        network.transport().request("HEAD", "http://localhost:5000/v2/")
+
+    assert caught.value.code == "IW501"
+    assert len(network.seen) == 1
+
+
+@pytest.mark.parametrize(("kind", "words"), [("no such host", "there is no host"), ("untrusted", "is not trusted")])
+def test_what_another_try_cannot_mend_is_not_tried_again(kind: str, words: str) -> None:
+    """A name that does not exist and a certificate that is not trusted are said at once."""
+    network = Network(Unanswered("why", kind))  # type: ignore[arg-type]
+
+    with pytest.raises(NetworkError, match=words):
+        network.transport().request("GET", "https://example.com/")
+
+    assert len(network.seen) == 1
+
+
+def test_the_other_side_says_how_long_to_wait() -> None:
+    """Retry-After counts, up to two minutes; a server that says 429 is there, so the budget of silence is not meant."""
+    network = Network(Made(429, headers={"retry-after": "30"}), Made(200))
+    start = network.now
+
+    network.transport().request("GET", "https://example.com/")
+
+    assert network.now - start == 30.0
+
+
+def test_a_status_that_is_not_expected_is_an_error_with_the_answer() -> None:
+    """A 404 is not repeated; the error quotes the other side, without passwords, and carries the answer."""
+    network = Network(Made(404, b"no such thing at https://u:secret@example.com/"))
+
+    with pytest.raises(AnswerError, match=r"example\.com answered 404 Not Found") as caught:
+        network.transport().request("GET", "https://bob:secret@example.com/x")
+
+    assert caught.value.code == "IW503"
+    assert caught.value.response.status == 404
+    assert "secret" not in str(caught.value)
+    assert len(network.seen) == 1
+
+
+def test_an_expected_status_is_an_answer_even_if_it_looks_transient() -> None:
+    """Who says that 500 is fine gets it at once."""
+    network = Network(Made(500))
+
+    assert network.transport().request("HEAD", "https://example.com/", ok=(200, 500)).status == 500
+    assert len(network.seen) == 1
+
+
+def test_what_must_not_arrive_twice_is_sent_once() -> None:
+    """Without ``repeat`` there is one try."""
+    network = Network(Unanswered("reset"))
+
+    with pytest.raises(NetworkError, match="1 try in 0s"):
+        network.transport().request("PUT", "https://example.com/", content=b"x", repeat=False)
+
+    assert len(network.seen) == 1
+
+
+def test_a_body_is_opened_anew_for_each_try() -> None:
+    """Streamed content is sent whole the second time as well, and both times are counted."""
+    network = Network(Made(503), Made(201))
+    transport = network.transport()
+
+    transport.request("PUT", "https://example.com/", content=lambda: iter([b"ab", b"c"]), ok=(201,))
+
+    assert [body for *_, body in network.seen] == [b"abc", b"abc"]
+    assert transport.traffic == Traffic(requests=2, sent=6, received=0)
+
+
+def test_credentials_stay_with_their_origin() -> None:
+    """A redirect to another host goes without Authorization; one within the host keeps it."""
+    network = Network(
+        Made(307, headers={"location": "/b"}), Made(307, headers={"location": "https://cdn.example.com/c"}), Made(200)
+    )
+
+    response = network.transport().request("GET", "https://example.com/a", headers={"Authorization": "Basic eA=="})
+
+    assert [url for _, url, _, _ in network.seen] == [
+        "https://example.com/a",
+        "https://example.com/b",
+        "https://cdn.example.com/c",
+    ]
+    assert ["authorization" in headers for _, _, headers, _ in network.seen] == [True, True, False]
+    assert response.url == "https://cdn.example.com/c"
+
+
+def test_a_redirect_never_gives_up_tls() -> None:
+    """https to http is refused."""
+    network = Network(Made(302, headers={"location": "http://example.com/"}), Made(200))
+
+    with pytest.raises(NetworkError, match="redirects to a place without TLS"):
+        network.transport().request("GET", "https://example.com/")
+
+
+def test_redirects_end() -> None:
+    """A loop of redirects is an error."""
+    network = Network(Made(302, headers={"location": "/again"}))
+
+    with pytest.raises(NetworkError, match="redirects without end"):
+        network.transport().request("GET", "https://example.com/")
+
+
+def test_an_answer_is_limited() -> None:
+    """More than ``limit`` bytes are not taken into memory."""
+    network = Network(Made(200, b"12345"))
+
+    with pytest.raises(NetworkError, match="sent more than 4 bytes"):
+        network.transport().request("GET", "https://example.com/", limit=4)
+
+
+def test_a_stream_that_breaks_off_is_an_error_for_its_reader() -> None:
+    """What came is handed on, then NetworkError."""
+    network = Network(Made(200, b"half", breaks=True))
+    got: list[bytes] = []
+
+    with (
+        network.transport().stream("GET", "https://example.com/") as answer,
+        pytest.raises(NetworkError, match="broke off in the middle"),
+    ):
+        got.extend(answer.chunks())
+
+    assert got == [b"half"]
+
+
+@pytest.mark.parametrize(
+    ("registry", "origin"),
+    [
+        ("localhost:5000", "http://localhost:5000"),
+        ("127.0.0.1:5000", "http://127.0.0.1:5000"),
+        ("[::1]:5000", "http://[::1]:5000"),
+        ("127.0.0.1.example.com", "https://127.0.0.1.example.com"),
+        ("localhost.example.com", "https://localhost.example.com"),
+        ("ghcr.io", "https://ghcr.io"),
+        ("plain.example.com:80", "http://plain.example.com:80"),
+    ],
+)
+def test_only_loopback_and_named_hosts_go_without_tls(registry: str, origin: str) -> None:
+    """A name that merely begins like a loopback address is not one."""
+    assert Transport(insecure_hosts=["plain.example.com"]).origin(registry) == origin
+
+
+def test_loopback() -> None:
+    """Addresses, not names that look like them."""
+    assert [is_loopback(host) for host in ("localhost", "LOCALHOST", "127.9.9.9", "::1")] == [True] * 4
+    assert [is_loopback(host) for host in ("127.0.0.1.nip.io", "0.0.0.0", "example.com", "")] == [False] * 4
+
+
+class _Echo(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(b"\x1f\x8b not really gzip", {"Content-Encoding": "gzip"})
+
+    def do_HEAD(self) -> None:
+        self._answer(b"", {"X-Authorization": self.headers.get("Authorization", "")})
+
+    def do_PUT(self) -> None:
+        self._answer(
+            self.rfile.read(int(self.headers["Content-Length"])),
+            {"X-Coding": self.headers.get("Transfer-Encoding", "none")},
+        )
+
+    def _answer(self, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@contextmanager
+def echo() -> Iterator[str]:
+    """A server on loopback that sends back what it gets."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_head_and_a_get_over_a_socket() -> None:
+    """Both of the ways that requests take give headers in lower case and bodies as they were sent."""
+    with echo() as url, Transport() as transport:
+        head = transport.request("HEAD", f"{url}/a?b=c", headers={"Authorization": "Basic eA=="})
+        with transport.stream("GET", url) as answer:
+            body = b"".join(answer.chunks())
+
+        assert (head.status, head.body, head.headers["x-authorization"]) == (200, b"", "Basic eA==")
+        assert body == b"\x1f\x8b not really gzip"
+        assert answer.headers["content-encoding"] == "gzip"
+        assert transport.traffic == Traffic(requests=2, sent=0, received=len(body))
+
+
+def test_a_streamed_body_with_a_length_is_not_sent_in_pieces() -> None:
+    """Registries need not take a chunked transfer coding."""
+    with echo() as url, Transport() as transport:
+        response = transport.request(
+            "PUT", url, headers={"Content-Length": "6"}, content=lambda: iter([b"abc", b"def"])
+        )
+
+        assert response.body == b"abcdef"
+        assert response.headers["x-coding"] == "none"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_closed_port_is_a_refused_connection(method: str) -> None:
+    """Both ways recognise it."""
+    with closing(socket.socket()) as bound, Transport() as transport:
+        bound.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{bound.getsockname()[1]}"
+
+        with pytest.raises(NetworkError, match=f"nothing answers at {place}") as caught:
+            transport.request(method, f"http://{place}/")
+
+        assert caught.value.code == "IW501"
+
+
+def test_proxies_do_not_come_between_this_machine_and_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is for other hosts."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    with echo() as url, Transport() as transport:
+        assert transport.request("GET", url).status == 200
+
+
+def test_an_unanswered_request_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without its password."""
+    monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example.com:3128")
+    monkeypatch.setenv("no_proxy", "")
+
+    with pytest.raises(NetworkError) as caught:
+        Network(Unanswered("timed out")).transport().request("GET", "https://example.com/")
+
+    [line] = caught.value.why
+    assert line.startswith("via proxy http://***@proxy.example.com:3128 (HTTPS_PROXY); add the host to NO_PROXY")
+
+
+def test_a_head_on_loopback_imports_no_more_than_it_needs() -> None:
+    """The one request of a build with nothing to do leaves httpx2 alone."""
+    code = "import sys; from imagewright.transport import Transport; Transport().request('HEAD', sys.argv[1]); print('httpx2' in sys.modules)"
+    with echo() as url:
+        done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout == "False\n"
