@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from imagewright.oci.digest import DiffID, Digest, parse_digest
 from imagewright.oci.platform import Platform
-
-_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +19,7 @@ class Descriptor:
     media_type: str
     digest: Digest
     size: int
-    annotations: Mapping[str, str] = field(default=_NONE, compare=False)
+    annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
     platform: Platform | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -58,7 +55,7 @@ class Descriptor:
             media_type,
             parse_digest(document.get("digest", "")),
             size,
-            MappingProxyType(annotations) if annotations else _NONE,
+            annotations,
             _platform(platform) if isinstance(platform, dict) else None,
         )
 
