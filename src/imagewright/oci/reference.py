@@ -58,18 +58,18 @@ class Reference:
         Raises:
             ValueError: It is not an image's name; the text says which part is wrong.
         """
-        rest, _, digest_text = text.strip().partition("@")
-        digest = parse_digest(digest_text) if digest_text else None
+        rest, at, digest_text = text.strip().partition("@")
+        digest = parse_digest(digest_text) if at else None
         head, slash, tail = rest.partition("/")
         if slash and (head == "localhost" or "." in head or ":" in head):
             registry, rest = head, tail
         else:
             registry = DEFAULT_REGISTRY
-        repository, _, tag = rest.partition(":")
+        repository, colon, tag = rest.partition(":")
         if registry in ("docker.io", "index.docker.io"):
             registry = DEFAULT_REGISTRY
             repository = repository if "/" in repository else f"library/{repository}"
-        return cls(check_registry(registry), check_repository(repository), check_tag(tag) if tag else "", digest)
+        return cls(check_registry(registry), check_repository(repository), check_tag(tag) if colon else "", digest)
 
 
 def check_registry(text: str) -> str:
