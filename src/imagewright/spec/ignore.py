@@ -1,0 +1,165 @@
+"""Which files of a source folder are left out: .gitignore, .dockerignore, .flyteignore, and what never belongs in an image.
+
+Read here and not by git, so that the answer is the same where git is missing or has excludes of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+GENERATED = frozenset({".git", "__pycache__", ".cache"})
+"""Folders whose contents change by themselves. They never go into an image."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One line of an ignore file: ``pattern`` matches a path relative to the file's folder."""
+
+    pattern: re.Pattern[str]
+    negated: bool
+    folders_only: bool = False
+
+
+def is_generated(name: str, is_folder: bool) -> bool:
+    """Whether a file or folder of this name is made by running things: bytecode, caches, git's own."""
+    return name in GENERATED if is_folder else name.endswith((".pyc", ".pyo"))
+
+
+@dataclass
+class Ignores:
+    """The ignore rules that hold in ``root``. Paths are asked for from the top down, folders before what is in them.
+
+    Source: gitignore(5), "PATTERN FORMAT"; Docker's documentation, "Build context", ".dockerignore files".
+    As with both, a file is left out when any kind of ignore file says so. A file that git tracks although it is
+    ignored is left out as well, and git's excludes outside of the project are not read.
+    """
+
+    root: Path
+    _git: dict[str, tuple[Rule, ...]] = field(default_factory=dict)
+    _docker: list[tuple[Rule, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for name in (".dockerignore", ".flyteignore"):
+            if rules := tuple(_docker_rules(_lines(self.root / name))):
+                self._docker.append(rules)
+        self._above = _git_rules_above(self.root)
+
+    def ignored(self, path: str, is_folder: bool) -> bool:
+        """Whether ``path`` (relative to the root, with /) is left out; for a folder, whether all below it is."""
+        if is_generated(path.rpartition("/")[2], is_folder) or self._ignored_by_git(path, is_folder):
+            return True
+        return any(_ignored_by_docker(rules, path, is_folder) for rules in self._docker)
+
+    def _ignored_by_git(self, path: str, is_folder: bool) -> bool:
+        found = False
+        for prefix, rules in self._above:
+            found = _last_match(rules, prefix + path, is_folder, found)
+        parts = path.split("/")
+        for depth in range(len(parts)):
+            folder = "/".join(parts[:depth])
+            if folder not in self._git:
+                self._git[folder] = tuple(_git_rules(_lines(self.root / folder / ".gitignore")))
+            found = _last_match(self._git[folder], "/".join(parts[depth:]), is_folder, found)
+        return found
+
+
+def _last_match(rules: tuple[Rule, ...], path: str, is_folder: bool, found: bool) -> bool:
+    for rule in rules:
+        if (is_folder or not rule.folders_only) and rule.pattern.fullmatch(path):
+            found = not rule.negated
+    return found
+
+
+def _ignored_by_docker(rules: tuple[Rule, ...], path: str, is_folder: bool) -> bool:
+    if is_folder and any(rule.negated for rule in rules):
+        return False  # something below may be let in again
+    found = False
+    parents = [path[: match.start()] for match in re.finditer("/", path)]
+    for rule in rules:
+        if any(rule.pattern.fullmatch(piece) for piece in (*parents, path)):
+            found = not rule.negated
+    return found
+
+
+def _git_rules_above(root: Path) -> list[tuple[str, tuple[Rule, ...]]]:
+    """The rules of the folders between the repository's top and ``root``, with the path from each down to ``root``."""
+    above: list[tuple[str, tuple[Rule, ...]]] = []
+    folder, prefix = root, ""
+    while not (folder / ".git").exists():
+        if folder.parent == folder:
+            return []  # not in a repository
+        prefix = f"{folder.name}/{prefix}"
+        folder = folder.parent
+        above.append((prefix, tuple(_git_rules(_lines(folder / ".gitignore")))))
+    return above[::-1]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8", errors="replace").splitlines()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return []
+
+
+def _git_rules(lines: list[str]) -> list[Rule]:
+    rules = []
+    for line in lines:
+        text = re.sub(r"(?<!\\)\s+$", "", line)
+        if not text or text.startswith("#"):
+            continue
+        negated = text.startswith("!")
+        text = text[1:] if negated else text
+        folders_only = text.endswith("/")
+        text = text.rstrip("/")
+        if not text:
+            continue
+        anchored = "/" in text
+        rules.append(Rule(_pattern(text.lstrip("/"), anchored=anchored), negated, folders_only))
+    return rules
+
+
+def _docker_rules(lines: list[str]) -> list[Rule]:
+    rules = []
+    for line in lines:
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        negated = text.startswith("!")
+        text = (text[1:] if negated else text).strip().strip("/")
+        text = "/".join(part for part in text.split("/") if part not in ("", "."))
+        if text:
+            rules.append(Rule(_pattern(text, anchored=True), negated))
+    return rules
+
+
+_GLOB = re.compile(
+    r"(?P<any>\*\*/)|(?P<below>/\*\*$)|(?P<stars>\*+)|(?P<one>\?)|(?P<set>\[[!^]?\]?[^\]]*\])|\\(?P<quoted>.)"
+)
+
+
+def _pattern(glob: str, *, anchored: bool) -> re.Pattern[str]:
+    parts = [] if anchored else ["(?:.*/)?"]
+    end = 0
+    for match in _GLOB.finditer(glob):
+        parts.append(re.escape(glob[end : match.start()]))
+        end = match.end()
+        if match["any"]:
+            parts.append("(?:.*/)?")
+        elif match["below"]:
+            parts.append("/.+")
+        elif match["stars"]:
+            parts.append(".*" if match["stars"] == "**" and glob == "**" else "[^/]*")
+        elif match["one"]:
+            parts.append("[^/]")
+        elif match["set"]:
+            body = match["set"][1:-1].replace("\\", "\\\\")
+            parts.append(f"(?!/)[{'^' + body[1:] if body[0] in '!^' else body}]")
+        else:
+            parts.append(re.escape(match["quoted"]))
+    parts.append(re.escape(glob[end:]))
+    try:
+        return re.compile("".join(parts), re.DOTALL)
+    except re.error:
+        return re.compile(re.escape(glob))

@@ -1,0 +1,386 @@
+"""ImageSpec: the image that a user wants, checked at once and never changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imagewright.errors import BuildError, SpecError, Where
+from imagewright.oci.digest import Digest, canonical_json, digest_of, hex_of
+from imagewright.oci.platform import Platform
+from imagewright.oci.reference import Reference
+from imagewright.spec import place
+from imagewright.spec.copy_mode import CopyFileDetection
+from imagewright.spec.environment import in_task_container, installed
+from imagewright.spec.fields import CHECKS, LOCAL_REGISTRY, Refused
+from imagewright.spec.files import Copied, copied_files, source_files, source_root_of, spelled
+from imagewright.spec.identity import spelled_fields
+from imagewright.spec.names import local_path
+from imagewright.spec.requirements import PROJECT_LOCKS, spelled_local, spelled_project, spelled_requirements
+
+if TYPE_CHECKING:
+    from enum import Enum
+
+    Strings = list[str] | tuple[str, ...]
+    File = str | os.PathLike[str]
+
+DEFAULT_PYTHON = "3.11"
+"""The Python of the default base, when the spec names none."""
+
+_TAG_DIGITS = 32
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class ImageSpec:
+    """The image that a task runs in. Fields, their order and their meaning are flytekit's; each is checked here.
+
+    Paths are relative to ``directory``, the folder of the file that makes the spec, not to the current one.
+    A list that is not given is empty; only ``entrypoint`` tells None (the base image's own) from [] (none).
+    Two specs are equal when their fields are; they are the same image when their `digest` is.
+
+    Raises:
+        SpecError: A field has a value that cannot work; the text names it and says what to write.
+    """
+
+    name: str
+    python_version: str | None
+    builder: str | None
+    source_root: str | None
+    env: Mapping[str, str]
+    registry: str | None
+    packages: tuple[str, ...]
+    conda_packages: tuple[str, ...]
+    conda_channels: tuple[str, ...]
+    requirements: str | None
+    apt_packages: tuple[str, ...]
+    cuda: str | None
+    cudnn: str | None
+    base_image: str | ImageSpec | None
+    platform: str
+    pip_index: str | None
+    pip_extra_index_url: tuple[str, ...]
+    pip_secret_mounts: tuple[tuple[str, str], ...]
+    pip_extra_args: str | None
+    registry_config: str | None
+    entrypoint: tuple[str, ...] | None
+    commands: tuple[str, ...]
+    tag_format: str | None
+    source_copy_mode: CopyFileDetection | None
+    copy: tuple[str, ...]
+    python_exec: str | None
+    runtime_packages: tuple[str, ...]
+    builder_options: Mapping[str, Any]
+    builder_config: Mapping[str, Any]
+    install_project: bool
+    forced: bool = field(compare=False)
+    where: Where = field(compare=False)
+    directory: Path = field(compare=False)
+
+    def __init__(
+        self,
+        name: str = "imagewright",
+        python_version: str | None = None,
+        builder: str | None = None,
+        source_root: File | None = None,
+        env: Mapping[str, str] | None = None,
+        registry: str | None = None,
+        packages: Strings | None = None,
+        conda_packages: Strings | None = None,
+        conda_channels: Strings | None = None,
+        requirements: File | None = None,
+        apt_packages: Strings | None = None,
+        cuda: str | None = None,
+        cudnn: str | None = None,
+        base_image: str | ImageSpec | None = None,
+        platform: str | Strings | None = None,
+        pip_index: str | None = None,
+        pip_extra_index_url: Strings | None = None,
+        pip_secret_mounts: list[tuple[str, str]] | tuple[tuple[str, str], ...] | None = None,
+        pip_extra_args: str | None = None,
+        registry_config: File | None = None,
+        entrypoint: Strings | None = None,
+        commands: Strings | None = None,
+        tag_format: str | None = None,
+        source_copy_mode: Enum | str | None = None,
+        copy: list[str] | list[Path] | tuple[str, ...] | None = None,
+        python_exec: str | None = None,
+        runtime_packages: Strings | None = None,
+        builder_options: Mapping[str, Any] | None = None,
+        builder_config: Mapping[str, Any] | None = None,
+        install_project: bool | None = None,
+        *,
+        forced: bool = False,
+        where: Where = place.NOWHERE,
+        directory: Path | None = None,
+    ) -> None:
+        given = locals()
+        values = vars(self)  # a frozen instance is filled once, here
+        values["forced"] = forced
+        values["where"] = where if where != place.NOWHERE else place.caller()
+        values["directory"] = Path(os.path.abspath(directory or place.folder_of(self.where)))
+        try:
+            values.update({field: check(field, given[field]) for field, check in CHECKS.items()})
+            self._check_together()
+        except Refused as refused:
+            raise self._error(refused) from None
+
+    def __repr__(self) -> str:
+        """What differs from the defaults, as it would be written."""
+        shown = (
+            f"{field}={value!r}"
+            for field, check in CHECKS.items()
+            if (value := getattr(self, field)) != check(field, "imagewright" if field == "name" else None)
+        )
+        return f"ImageSpec({', '.join(shown)})"
+
+    def __hash__(self) -> int:
+        return hash(self.declared)
+
+    # What it means
+
+    @property
+    def python(self) -> str:
+        """The Python of the image, ``3.11``: the one asked for, or the base's; "" is whatever an image named by reference has."""
+        if self.python_version is not None:
+            return self.python_version
+        if isinstance(self.base_image, ImageSpec):
+            return self.base_image.python
+        return "" if self.base_image else DEFAULT_PYTHON
+
+    @property
+    def platforms(self) -> tuple[Platform, ...]:
+        """The platforms that it is built for, sorted."""
+        return tuple(map(Platform.parse, self.platform.split(",")))
+
+    @cached_property
+    def copied(self) -> tuple[Copied, ...]:
+        """The user's files that go to /root, sorted: ``source_root``'s, and ``copy``'s where both have one.
+
+        They are listed and read once, so that the digest and the layer speak of the same files.
+
+        Raises:
+            SpecError: A file that the spec names is not there.
+        """
+        try:
+            found: dict[str, Copied] = {}
+            if self._copy_mode is not CopyFileDetection.NO_COPY:
+                found.update(
+                    (entry.path, entry) for entry in source_files(self._source_root, self._copy_mode, self.where.file)
+                )
+            found.update((entry.path, entry) for entry in copied_files(self.copy, self.directory))
+        except Refused as refused:
+            raise self._error(refused) from None
+        return tuple(found[path] for path in sorted(found))
+
+    @cached_property
+    def digest(self) -> Digest:
+        """What the image is: every content field, and the contents of every file that one names. Alike on every machine.
+
+        The files are read when it is first asked for; `check_unchanged` reads them again.
+        """
+        return self._digest_with(self.copied)
+
+    @cached_property
+    def declared(self) -> Digest:
+        """The digest of what is written: as `digest`, with the names of files instead of their contents.
+
+        It needs no file, so a task container can tell by it which spec it was made from.
+        """
+        content = self._spelled()
+        if isinstance(self.base_image, ImageSpec):
+            content["base_image"] = {"declared": self.base_image.declared}
+        names = {
+            "requirements": _portable(self.requirements),
+            "source_root": _portable(self.source_root),
+            "source_copy_mode": self.source_copy_mode.name if self.source_copy_mode else None,
+            "copy": list(self.copy) or None,
+        }
+        content.update({field: name for field, name in names.items() if name is not None})
+        return digest_of(canonical_json({"declared": content}))
+
+    @property
+    def tag(self) -> str:
+        """The first 32 hex digits of the digest, through ``tag_format``."""
+        digits = hex_of(self.digest)[:_TAG_DIGITS]
+        return self.tag_format.format(spec_hash=digits) if self.tag_format else digits
+
+    @property
+    def reference(self) -> Reference:
+        """registry/name:tag. The registry is "" for the local store."""
+        if self.registry is None or self.registry == LOCAL_REGISTRY:
+            return Reference("", self.name, self.tag)
+        return Reference.parse(f"{self.registry}/{self.name}:{self.tag}")
+
+    def is_container(self) -> bool:
+        """Whether this code runs in the image of this spec, so that what it installs may be imported.
+
+        On a laptop it is True: the local environment stands in for every image. In a task container it is True only for
+        the spec that the container was made from. While imagewright reads a file in order to build its images, it is False.
+        """
+        return os.environ.get("IMAGEWRIGHT_IMAGE", self.declared) == self.declared
+
+    def check_unchanged(self) -> None:
+        """Read every named file again, and compare.
+
+        Raises:
+            BuildError: A file has changed since `digest` was made, so the tag would not tell the truth.
+        """
+        again = replace(self)
+        if again.digest != self.digest:
+            raise BuildError(
+                f"a file of image {self.name!r} changed while it was being built",
+                code="IW302",
+                why=[f"{path} changed" for path in _differences(self.copied, again.copied)]
+                or "its requirements changed",
+                fix="build it again",
+                where=self.where,
+            )
+
+    def where_of(self, part: str) -> Where:
+        """The line of the declaration on which ``part`` stands, to be pointed at; its first line when none has it."""
+        return place.line_with(self.where, part)
+
+    # Other specs made from this one
+
+    def with_packages(self, packages: str | Strings) -> ImageSpec:
+        """This spec with more Python packages."""
+        return self._extended("packages", packages)
+
+    def with_apt_packages(self, apt_packages: str | Strings) -> ImageSpec:
+        """This spec with more Debian packages."""
+        return self._extended("apt_packages", apt_packages)
+
+    def with_commands(self, commands: str | Strings) -> ImageSpec:
+        """This spec with more commands, run after its own."""
+        return self._extended("commands", commands)
+
+    def with_copy(self, src: str | Strings) -> ImageSpec:
+        """This spec with more files or folders, relative to the folder of the file that declared it."""
+        return self._extended("copy", src)
+
+    def with_runtime_packages(self, runtime_packages: str | Strings) -> ImageSpec:
+        """This spec with more packages that are installed when a task starts."""
+        return self._extended("runtime_packages", runtime_packages)
+
+    def with_env(self, env: Mapping[str, str]) -> ImageSpec:
+        """This spec with more environment variables; one that it has already gets the new value."""
+        return self._changed(env={**self.env, **env})
+
+    def with_builder_options(self, builder_options: Mapping[str, Any]) -> ImageSpec:
+        """This spec with more options for its builder; one that it has already gets the new value."""
+        return self._changed(builder_options={**self.builder_options, **builder_options})
+
+    def force_push(self) -> ImageSpec:
+        """This spec, to be built and pushed even when its image is there."""
+        return self._changed(forced=True)
+
+    @classmethod
+    def from_env(
+        cls, *, pinned_packages: Strings | None = None, packages: Strings | None = None, **others: Any
+    ) -> ImageSpec:
+        """A spec with the Python version of this environment, and each of ``pinned_packages`` at the version installed here.
+
+        ``others`` are ImageSpec's own fields, but for ``python_version``.
+
+        Raises:
+            SpecError: A package is not installed here, or ``python_version`` is given.
+        """
+        where = place.caller()
+        try:
+            python, pins = installed(pinned_packages, others.pop("python_version", None))
+        except Refused as refused:
+            raise _error(refused, where) from None
+        return cls(packages=[*(packages or ()), *pins], python_version=python, where=where, **others)
+
+    def _extended(self, field: str, more: str | Strings) -> ImageSpec:
+        if not isinstance(more, (str, list, tuple)):
+            raise self._error(
+                Refused(field, more, "is neither a string nor a list of strings", fix=f'with_{field}(["..."])')
+            )
+        return self._changed(**{field: (*getattr(self, field), *([more] if isinstance(more, str) else more))})
+
+    def _changed(self, **changes: Any) -> ImageSpec:
+        return replace(self, where=place.caller(), **changes)
+
+    # How
+
+    @property
+    def _copy_mode(self) -> CopyFileDetection:
+        if self.source_copy_mode is not None:
+            return self.source_copy_mode
+        return CopyFileDetection.LOADED_MODULES if self.source_root else CopyFileDetection.NO_COPY
+
+    @property
+    def _source_root(self) -> Path:
+        if self.source_root is not None:
+            return self.directory / self.source_root
+        return source_root_of(self.where.file, self.directory)
+
+    def _spelled(self) -> dict[str, Any]:
+        return spelled_fields({field.name: getattr(self, field.name) for field in fields(self)}, python=self.python)
+
+    def _digest_with(self, copied: tuple[Copied, ...]) -> Digest:
+        content = self._spelled()
+        try:
+            if isinstance(self.base_image, ImageSpec):
+                content["base_image"] = {"digest": self.base_image.digest}
+            if self.requirements is not None:
+                file = self.directory / self.requirements
+                content["requirements"] = spelled_requirements(file)
+                if self.install_project:
+                    content["project"] = spelled_project(file.parent)
+            named = sorted({path for package in self.packages if (path := local_path(package))})
+            if named:
+                content["local_packages"] = [[path, spelled_local(path, self.directory)] for path in named]
+            if copied:
+                content["files"] = spelled(copied)
+        except Refused as refused:
+            raise self._error(refused) from None
+        return digest_of(canonical_json(content))
+
+    def _check_together(self) -> None:
+        """What no field can tell by itself. A task container has none of the files, and needs none."""
+        if self.requirements is None:
+            return
+        file = self.directory / self.requirements
+        if file.name in PROJECT_LOCKS and self.packages:
+            raise Refused(
+                "packages",
+                list(self.packages),
+                f"cannot be added to {file.name}, which says all that is installed",
+                fix="add them to pyproject.toml and lock again",
+                part=self.packages[0],
+            )
+        if in_task_container():
+            return
+        for needed in (file, file.with_name("pyproject.toml") if file.name in PROJECT_LOCKS else file):
+            if not needed.is_file():
+                raise Refused(
+                    "requirements",
+                    self.requirements,
+                    f"needs the file {needed.name}, which is not in {needed.parent}",
+                    fix=f"write it, or its path from {self.directory} (paths start at the file that makes the spec)",
+                    part=self.requirements,
+                )
+
+    def _error(self, refused: Refused) -> SpecError:
+        return _error(refused, self.where)
+
+
+def _error(refused: Refused, where: Where) -> SpecError:
+    return SpecError(refused.what, fix=refused.fix, where=place.line_with(where, refused.part))
+
+
+def _portable(path: str | None) -> str | None:
+    """A path as every machine and container has it: an absolute one differs between them in all but its last part."""
+    if path is None:
+        return None
+    return os.path.basename(path.rstrip("/")) if os.path.isabs(path) else os.path.normpath(path)
+
+
+def _differences(before: tuple[Copied, ...], after: tuple[Copied, ...]) -> list[str]:
+    return sorted({entry.path for entry in set(before) ^ set(after)})[:5]
