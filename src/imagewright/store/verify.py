@@ -1,0 +1,35 @@
+"""Size and digest, checked while bytes go by."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from imagewright.errors import IntegrityError
+from imagewright.oci.descriptor import Descriptor
+
+
+def verified(blob: Descriptor, chunks: Iterable[bytes], place: str) -> Iterator[bytes]:
+    """``chunks`` handed on; by the time the last one is out, they were the blob's bytes.
+
+    Never more than the blob's size is handed on. ``place`` names where they come from.
+
+    Raises:
+        IntegrityError: They are too many, too few or others.
+    """
+    digest, size = hashlib.sha256(), 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > blob.size:
+            raise _not_the_blob(blob, f"more than {blob.size} bytes", place)
+        digest.update(chunk)
+        yield chunk
+    if size != blob.size:
+        raise _not_the_blob(blob, f"{size} bytes, not {blob.size}", place)
+    if (found := f"sha256:{digest.hexdigest()}") != blob.digest:
+        raise _not_the_blob(blob, found, place)
+
+
+def _not_the_blob(blob: Descriptor, found: str, place: str) -> IntegrityError:
+    return IntegrityError(
+        f"blob {blob.digest} has other bytes than its digest says",
+        why=(f"expected {blob.size} bytes with {blob.digest}", f"found {found} in {place}"),
+    )
