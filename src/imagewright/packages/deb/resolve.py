@@ -1,0 +1,72 @@
+"""A Python version and a platform -> the packages of the default base image, pinned."""
+
+from pathlib import Path
+
+from imagewright.errors import LockError
+from imagewright.events import Listener, Noted, nobody
+from imagewright.layer.planned import InputFile
+from imagewright.oci.digest import parse_digest
+from imagewright.oci.platform import Platform
+from imagewright.packages.deb.index import Index, Package, Universe, index_path
+from imagewright.packages.deb.locked import LockedBase, LockedDeb
+from imagewright.packages.deb.mirror import DEBIAN, SECURITY
+from imagewright.packages.deb.release import Archive, ReleaseFile, release_file
+from imagewright.packages.deb.releases import ARCHITECTURES, COMMON, Release, release_for
+from imagewright.packages.deb.solve import solve
+from imagewright.parallel import run_all
+
+
+def resolve_base(python: str, platform: Platform, place: Archive, *, listen: Listener = nobody) -> LockedBase:
+    """The default base image for ``python`` (``3.11``) on ``platform``: the newest packages of its Debian release.
+
+    With indexes in the cache that are new enough, nothing is asked and it takes some 30 ms; else one request for each
+    suite, and for each index that has changed.
+
+    Raises:
+        LockError: No Debian release has that Python (IW204); no mirror, release or package (IW206); offline (IW205).
+        IntegrityError: A signature or digest is wrong (IW511, IW510).
+        NetworkError: The mirror does not answer.
+    """
+    release = release_for(python)
+    architecture = ARCHITECTURES.get(platform.architecture)
+    if platform.os != "linux" or architecture is None or platform.variant:
+        raise LockError(
+            f"the default base image cannot be made for {platform}",
+            code="IW204",
+            why=f"it is made for {' and '.join(f'linux/{name}' for name in sorted(ARCHITECTURES))}",
+            fix='base_image="...", an image of a registry that has this platform',
+        )
+    packages = _solved(release, architecture, place, listen)
+    return LockedBase(release.codename, python, platform, tuple(map(_locked, packages)))
+
+
+def _solved(release: Release, architecture: str, place: Archive, listen: Listener) -> tuple[Package, ...]:
+    suites = [(DEBIAN, release.codename, False), (DEBIAN, f"{release.codename}-updates", True)]
+    if place.mirrors.security:
+        suites.append((SECURITY, f"{release.codename}-security", place.mirrors.derived or release.testing))
+
+    def read(suite: tuple[str, str, bool]) -> tuple[ReleaseFile, Path] | None:
+        archive, name, optional = suite
+        found = release_file(place, archive, name, codename=release.codename, optional=optional)
+        return (found, index_path(place, found, architecture)) if found else None
+
+    found = [pair for pair in run_all(read, suites, jobs=len(suites)) if pair]
+    late = [file.suite for file, _ in found if 0 < file.valid_until < place.now()]
+    if late:
+        listen(Noted(f"Debian's {', '.join(late)}: past their own Valid-Until date, so the mirror is frozen or old"))
+    indexes = [Index(file.archive, path) for file, path in found]
+    try:
+        universe = Universe(indexes)
+        essential = tuple(package.name for package in universe.essential())
+        return solve(universe, (*release.first, *essential, *COMMON, *release.extra))
+    finally:
+        for index in indexes:
+            index.close()
+
+
+def _locked(package: Package) -> LockedDeb:
+    said = package.said
+    file = InputFile(
+        f"deb:{package.archive}/{said['Filename']}", parse_digest(f"sha256:{said['SHA256']}"), int(said["Size"])
+    )
+    return LockedDeb(package.name, package.version, said["Architecture"], file)
