@@ -1,0 +1,357 @@
+"""What `imagewright explain IWnnn` says: the meaning of every error code, and what helps. Needs no network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """One code: a title, what it means and why it is an error, and what helps. Markdown, one sentence a line."""
+
+    code: str
+    title: str
+    meaning: str
+    helps: str
+
+
+_ALL = (
+    Explanation(
+        "IW100",
+        "imagewright itself failed",
+        """\
+Something happened that imagewright has no words for, so this is a mistake in imagewright, not in your files.
+What was finished before it is kept: layers and images in the local store are complete, or not there at all.""",
+        """\
+Run the command again with `-v`: the traceback then says where it happened.
+Report it together with that traceback and the output of `imagewright doctor`.""",
+    ),
+    Explanation(
+        "IW101",
+        "the command line, a config file or the Python file cannot be understood",
+        """\
+An option or argument does not exist or has a value that it cannot have, a config file has a mistake, or the file that was
+named cannot be imported or holds no image and no workflow.""",
+        """\
+`imagewright COMMAND --help` lists the options; `imagewright run FILE WORKFLOW --help` lists a workflow's inputs.
+`imagewright config show --origin` says which file or variable each setting comes from.""",
+    ),
+    Explanation(
+        "IW102",
+        "a field of an ImageSpec, or an argument of @task, cannot work",
+        """\
+Fields are checked when the ImageSpec is made, so that a mistake shows before anything is downloaded.
+The usual ones: a bare string where a list belongs, a registry that is not `host` or `host:port`, a requirements file that is
+not there, a path to copy that is absolute or has `..` in it.""",
+        """\
+Write lists as lists: `packages=["numpy"]`.
+Paths are relative to the file that holds the ImageSpec, not to where the command is run.""",
+    ),
+    Explanation(
+        "IW110",
+        "a task needs a package that is not installed here",
+        """\
+`imagewright run` calls tasks in its own Python process, which is quick but has only the packages of this environment.
+The task's image has the package; this environment has not.""",
+        """\
+`imagewright run --container FILE WORKFLOW` runs each task inside its image.
+Or install the package into this environment.
+Import it inside the task, not at the top of the file, so that the file can be read without it.""",
+    ),
+    Explanation(
+        "IW200",
+        "what was asked for cannot be resolved",
+        """\
+The requirements of the image could not be turned into a list of exact files.
+The text of the error has the resolver's own words.""",
+        """Change the requirement that it names, or say where else to look with `pip_index` or `pip_extra_index_url`.""",
+    ),
+    Explanation(
+        "IW201",
+        "there is no such package",
+        """\
+The package indexes that were asked do not know the name, or none of its versions fits the requirement.
+A misspelt name is the usual reason; a private package whose index was not named is the other.""",
+        """\
+Correct the name.
+For a private package name its index: `ImageSpec(pip_extra_index_url=["https://..."])`, or UV_INDEX in the environment.""",
+    ),
+    Explanation(
+        "IW202",
+        "the requirements do not fit together",
+        """\
+Each requirement can be met alone, but no choice of versions meets them all on this Python version and platform.
+The error names the requirements that meet: one is yours, the other is often that of a package you asked for.""",
+        """\
+Relax a pin, or pin the other package to a version that allows it.
+A newer or older `python_version` changes which versions there are to choose from.""",
+    ),
+    Explanation(
+        "IW203",
+        "the package has no wheel for the image's platform",
+        """\
+The package is published as source only, or its wheels are for other Python versions, platforms or C libraries.
+imagewright puts ready-made wheels into images; it does not compile.""",
+        """\
+Choose a version that has wheels for the image's Python and platform, or another `python_version`.
+A wheel that you built yourself works: pass `pip_extra_args="--find-links FOLDER"`.""",
+    ),
+    Explanation(
+        "IW204",
+        "the native builder cannot build this field, or this Python version",
+        """\
+A field of an ImageSpec is never silently left out: what the builder cannot build stops the build before it starts.
+The default base has the Python versions that Debian releases ship: 3.9, 3.11 and 3.13.""",
+        """\
+Remove the field, or choose a Python version that the error names.""",
+    ),
+    Explanation(
+        "IW205",
+        "not on this machine, and --offline forbids to ask",
+        """\
+With `--offline` only remembered locks and files that were downloaded before are used.
+Something that this image needs is not among them.""",
+        """\
+Run the same command once without `--offline`; after that it works without a network.
+`imagewright config show --origin` says whether a file or variable made it offline.""",
+    ),
+    Explanation(
+        "IW206",
+        "a Debian package or release cannot be resolved",
+        """\
+The default base is put together from Debian packages of a release that has the wanted Python.
+Either no mirror is known (the machine has no Debian apt configuration), or the mirror does not carry the release or package.""",
+        """\
+Name a mirror: `imagewright config set debian_mirror https://debian.example.com/debian`.
+`imagewright doctor` shows which mirror is used.""",
+    ),
+    Explanation(
+        "IW207",
+        "two wheels write the same file with different contents",
+        """\
+Installers let the last one win, so that the result depends on the order; imagewright refuses instead.
+Usual pairs: two builds of one project under different names (`opencv-python` and `opencv-python-headless`), or projects that
+both ship a top-level `tests` folder.""",
+        """Keep one of the two packages that the error names, or choose a version of one that does not have the file.""",
+    ),
+    Explanation(
+        "IW300",
+        "a step of the build failed",
+        """\
+Layers that were finished before the step are kept and are not built again.""",
+        """Read the step's own words in the error, correct the cause, and run the same command again.""",
+    ),
+    Explanation(
+        "IW301",
+        "a command ended with an exit code that is not 0",
+        """\
+The lines under the error are the last that the command wrote.
+The layers before it are kept, so the next build begins at this command.""",
+        """\
+Exit code 127 means that the program is not in the image; 126 that it may not be executed; 137 that it was killed, mostly for
+want of memory.""",
+    ),
+    Explanation(
+        "IW302",
+        "a layer cannot be written",
+        """\
+The contents of a layer do not fit into a tar archive or break a rule of the image format: a path twice, a name that is too
+long, a file that changed while it was read.""",
+        """Correct the file that the error names, and build again.""",
+    ),
+    Explanation(
+        "IW303",
+        "a package's archive is broken or hostile",
+        """\
+Wheels and Debian packages are read by strict rules: no path outside the package, no two readings of one archive, every file
+listed in RECORD with the right digest.
+This one breaks a rule, so nothing of it was used.""",
+        """\
+Download it again if it may be damaged: `imagewright cache prune` and build again.
+If it comes from the index like that, choose another version and tell its authors; do not install it by other means first.""",
+    ),
+    Explanation(
+        "IW310",
+        "a task failed",
+        """\
+The task's own code raised an exception, or its process ended with an exit code that is not 0.
+The traceback above the error is the task's own.""",
+        """\
+`imagewright run FILE WORKFLOW` without `--container` runs the same task in this process, where a debugger works.
+Images are kept: the next run starts at once.""",
+    ),
+    Explanation(
+        "IW311",
+        "a task took longer than it may",
+        """The task was still running when its time was over, and was stopped with all the processes that it had started.""",
+        """`imagewright run --timeout SECONDS` allows more; 0 is for ever.""",
+    ),
+    Explanation(
+        "IW312",
+        "a task ran out of memory",
+        """The task used more memory than it may, or than the machine has, and the kernel stopped it.""",
+        """Give the task more memory, or let it work on smaller pieces.""",
+    ),
+    Explanation(
+        "IW313",
+        "a value cannot be passed to or from a task",
+        """\
+Tasks get and return values of the types that they are annotated with, and the value is of another type, or its type cannot be
+written down and read again in another process.""",
+        """\
+Annotate the task with the type it really gets or returns.
+Files and folders are passed as `pathlib.Path`; connections, locks and generators cannot be passed at all.""",
+    ),
+    Explanation(
+        "IW400",
+        "a registry or index does not let you in",
+        """The registry or package index answered that it does not know you, or that you may not do this.""",
+        """Log in with `docker login REGISTRY` (imagewright reads the same file), and check what your account may do.""",
+    ),
+    Explanation(
+        "IW401",
+        "the registry wants a login, and none was found",
+        """\
+The registry does not take this from a stranger.
+The error lists the places where credentials were looked for, in the order in which they count.""",
+        """\
+`docker login REGISTRY`, or a token in one of the places that the error lists.
+The image is complete in the local store, so nothing is built again.""",
+    ),
+    Explanation(
+        "IW403",
+        "the registry knows you, and refuses",
+        """\
+The login is right, but the account may not write to (or read from) this repository.
+The registry's own words are in the error.""",
+        """\
+Use a token that has the right to write, or a repository that belongs to the account.
+Some registries want the repository to be made first.""",
+    ),
+    Explanation(
+        "IW500",
+        "the network, a registry, an index or a mirror does not work",
+        """Something outside this machine did not do what it should.""",
+        """Run the same command again; what was downloaded or uploaded is kept.""",
+    ),
+    Explanation(
+        "IW501",
+        "the connection was refused",
+        """\
+The machine answers, but nothing listens at that port.
+For `localhost` this means that the registry's server is not running on this machine.""",
+        """\
+Start the server, or correct the address.
+`--registry local` builds without any registry and keeps the image in the local store.""",
+    ),
+    Explanation(
+        "IW502",
+        "no answer",
+        """\
+The address does not exist, or nothing came back within the time that is allowed for all tries together.
+What was uploaded before is kept by the registry: the next push sends only the rest.""",
+        """\
+Check the address and the network; `imagewright doctor` tries the configured registry.
+Behind a proxy check HTTPS_PROXY and NO_PROXY, which the error names when they were used.""",
+    ),
+    Explanation(
+        "IW503",
+        "the server answered with an error of its own",
+        """The server could be reached, and answered with something that it should not: a 5xx status, or no valid document.""",
+        """\
+Run the command again later; it goes on where it stopped.
+If it stays like this, show the server's words in the error to whoever runs it.""",
+    ),
+    Explanation(
+        "IW504",
+        "the registry cannot tell whether the image exists",
+        """\
+An answer that is neither yes nor no is never taken for a yes: a task would fail much later, when its image cannot be pulled.""",
+        """Run it again when the registry works, or use `--registry local`.""",
+    ),
+    Explanation(
+        "IW510",
+        "bytes are not what their digest says",
+        """\
+A file, blob or layer was damaged on the way or on the disk, or it was exchanged.
+The bytes were thrown away and not used.""",
+        """\
+Run the command again.
+If it happens again with the same file, its server or a proxy on the way changes it; if with different files, suspect the disk.""",
+    ),
+    Explanation(
+        "IW511",
+        "the signature of a Debian release is not right",
+        """\
+A mirror's index is used only when it is signed by a key of the Debian archive.
+It was not signed, or by another key, or it is too old.""",
+        """\
+Correct the machine's clock if it is wrong.
+Install the package `debian-archive-keyring` in its newest version; else use another mirror.""",
+    ),
+    Explanation(
+        "IW520",
+        "the local store does not work",
+        """The folder of the local store cannot be read or written, or is not an OCI image layout that imagewright can use.""",
+        """\
+`imagewright cache dir` prints the folder; it must belong to you and be writable.
+`--cache-dir FOLDER` or IMAGEWRIGHT_CACHE_DIR uses another one.""",
+    ),
+    Explanation(
+        "IW521",
+        "there is no such image in the local store",
+        """The name is not that of an image that was built on this machine, or it was removed.""",
+        """`imagewright image list` shows those that are there; `imagewright build FILE` makes it.""",
+    ),
+    Explanation(
+        "IW522",
+        "there is no space left",
+        """\
+The disk that holds the cache folder is full.
+Unfinished files were removed again; everything that was complete still is.""",
+        """\
+`imagewright cache prune` removes what no image needs; `imagewright image rm NAME` removes an image.
+`--cache-dir FOLDER` puts the cache on another disk.""",
+    ),
+    Explanation(
+        "IW600",
+        "this machine cannot do this kind of work",
+        """A program or a right that this kind of build or run needs is missing.""",
+        """`imagewright doctor` says what is missing and how to get it.""",
+    ),
+    Explanation(
+        "IW601",
+        "no sandbox can be made",
+        """\
+Tasks in containers run in a sandbox made of Linux namespaces, without a daemon.
+The kernel, or a rule of the distribution (AppArmor on Ubuntu, seccomp in an outer container), does not allow it to you.
+Images with only Python packages still build.""",
+        """\
+`imagewright doctor` says which rule it is and what allows it.
+Inside Docker: `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`.""",
+    ),
+    Explanation(
+        "IW602",
+        "the builder is not there",
+        """The ImageSpec, or a setting, names a builder that is not installed.""",
+        """Leave `builder` out for the native one, or install the package that brings the builder.""",
+    ),
+    Explanation(
+        "IW700",
+        "the run was not accepted",
+        """The place where the tasks should run refused the run, or cannot take it.""",
+        """`imagewright run --container` runs it on this machine.""",
+    ),
+    Explanation(
+        "IW701",
+        "there is nowhere to run",
+        """The run needs a place that is not configured, or not there.""",
+        """`imagewright run --container` runs it on this machine.""",
+    ),
+)
+
+EXPLANATIONS: Mapping[str, Explanation] = {explanation.code: explanation for explanation in _ALL}
+
+
+def as_text(explanation: Explanation) -> str:
+    """The explanation as a terminal shows it, and the Markdown of its section."""
+    return f"{explanation.code}: {explanation.title}\n\n{explanation.meaning}\n\nWhat helps:\n{explanation.helps}\n"

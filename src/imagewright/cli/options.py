@@ -1,0 +1,75 @@
+"""Options that mean the same everywhere. They may stand before the command's name or after it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from imagewright.cli.app import App
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _keep(name: str, constant: Any = None) -> Callable[[click.Context, click.Parameter, Any], None]:
+    """A callback that keeps the option's value among the app's flags, when the option was given."""
+
+    def callback(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value is not None and value is not False:
+            context.find_object(App).flags[name] = value if constant is None else constant  # type: ignore[union-attr]
+
+    return callback
+
+
+def _option(*names: str, setting: str, constant: Any = None, **attributes: Any) -> Callable[[F], F]:
+    """An option that says ``setting``: the value that is given, or ``constant`` when it is a flag."""
+    if constant is not None:
+        attributes |= {"is_flag": True}
+    return click.option(*names, expose_value=False, callback=_keep(setting, constant), **attributes)
+
+
+_TALK = (
+    _option(
+        "-v", "--verbose", setting="verbose", constant=True, help="Say more: every file, whole errors, tracebacks."
+    ),
+    _option(
+        "-q", "--quiet", setting="progress", constant="quiet", help="Say only errors; the same as --progress quiet."
+    ),
+    _option(
+        "--progress",
+        setting="progress",
+        type=click.Choice(["auto", "plain", "quiet"]),
+        help="How progress is shown on stderr.",
+    ),
+    _option(
+        "--output",
+        setting="output",
+        type=click.Choice(["text", "json"]),
+        help="What the result on stdout is: text, or one JSON object.",
+    ),
+    _option(
+        "--cache-dir", setting="cache_dir", metavar="DIR", help="Folder of the local store and all that is remembered."
+    ),
+)
+
+_BUILD = (
+    _option("--registry", setting="registry", metavar="REGISTRY", help='Registry for every image; "local" for none.'),
+    _option("--builder", setting="builder", metavar="NAME", help="Builder for every image, in place of its own."),
+    _option(
+        "--jobs", setting="jobs", type=click.IntRange(min=1), metavar="N", help="How many things are done at once."
+    ),
+    _option("--offline", setting="offline", constant=True, help="Ask no index, mirror or registry."),
+)
+
+
+def talk_options(command: F) -> F:
+    """How much is said, and how: for every command."""
+    for option in reversed(_TALK):
+        command = option(command)
+    return command
+
+
+def build_options(command: F) -> F:
+    """Where images go and how they are made: for the commands that build."""
+    for option in reversed(_BUILD):
+        command = option(command)
+    return command
