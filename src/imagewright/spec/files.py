@@ -45,7 +45,7 @@ def copied_files(paths: Iterable[str], directory: Path) -> list[Copied]:
     """What ``copy=[...]`` names, in order of path: files, and all below folders but bytecode, caches and .git."""
     found: dict[str, Copied] = {}
     for path in paths:
-        top = os.path.join(directory, path)
+        top = os.path.join(directory, on_disk(path))
         if os.path.isfile(top):
             entry = describe(path, os.path.realpath(top))
             if entry is not None:
@@ -53,7 +53,7 @@ def copied_files(paths: Iterable[str], directory: Path) -> list[Copied]:
         elif os.path.isdir(top):
             prefix = "" if path == "." else path + "/"
             for relative in walk(top, lambda name, is_folder: is_generated(name.rpartition("/")[2], is_folder)):
-                entry = describe(prefix + relative, os.path.join(top, relative))
+                entry = describe(prefix + relative, os.path.join(top, on_disk(relative)))
                 if entry is not None:
                     found[entry.path] = entry
         else:
@@ -69,10 +69,18 @@ def source_files(root: Path, mode: CopyFileDetection, declared_in: str) -> list[
     if mode is CopyFileDetection.NO_COPY:
         return []
     if mode is CopyFileDetection.LOADED_MODULES:
-        relative = [os.path.relpath(file, top) for file in imported_files([os.path.realpath(declared_in)], top)]
+        if not os.path.isfile(declared_in):
+            raise Refused(
+                "source_copy_mode",
+                "auto",
+                "copies what the declaring file imports, and this spec is not made in a file",
+                fix='source_copy_mode="all"',
+            )
+        files = imported_files([os.path.realpath(declared_in)], top)
+        relative = [as_written(os.path.relpath(file, top)) for file in files]
     else:
         relative = list(walk(top, Ignores(Path(top)).ignored))
-    entries = (describe(path, os.path.join(top, path)) for path in relative)
+    entries = (describe(path, os.path.join(top, on_disk(path))) for path in relative)
     return _sorted(entry for entry in entries if entry is not None)
 
 
@@ -86,9 +94,10 @@ def walk(top: str, ignored: Callable[[str, bool], bool]) -> Iterator[str]:
     waiting = [""]
     while waiting:
         folder = waiting.pop()
-        with os.scandir(os.path.join(top, folder)) as entries:
+        with os.scandir(os.path.join(top, on_disk(folder))) as entries:
             for entry in entries:
-                path = f"{folder}/{entry.name}" if folder else entry.name
+                name = as_written(entry.name)
+                path = f"{folder}/{name}" if folder else name
                 is_folder = entry.is_dir(follow_symlinks=False)
                 if ignored(path, is_folder):
                     continue
@@ -102,17 +111,26 @@ def walk(top: str, ignored: Callable[[str, bool], bool]) -> Iterator[str]:
 
 def describe(path: str, source: str) -> Copied | None:
     """What is at ``source``; None for sockets, devices and links to nothing (an editor's lock is such a link)."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raise Refused("copy", path, "is a file name that is not UTF-8", fix="rename it, or ignore it") from None
     status = os.lstat(source)
     if stat.S_ISLNK(status.st_mode):
-        return CopiedLink(path, os.readlink(source)) if os.path.exists(source) else None
+        return CopiedLink(path, as_written(os.readlink(source))) if os.path.exists(source) else None
     if not stat.S_ISREG(status.st_mode):
         return None
     digest, size = digest_of_file(source)
     return CopiedFile(path, source, digest, size, bool(status.st_mode & stat.S_IXUSR))
+
+
+def as_written(name: str) -> str:
+    """A name that the system gave, as text. Names are UTF-8 whatever this process's locale says, or digests would differ."""
+    try:
+        return os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refused("copy", name, "is a file name that is not UTF-8", fix="rename it, or ignore it") from None
+
+
+def on_disk(path: str) -> str:
+    """A path as the system wants it from this process: the other way of `as_written`."""
+    return os.fsdecode(path.encode("utf-8"))
 
 
 def digest_of_file(file: str) -> tuple[Digest, int]:

@@ -5,6 +5,7 @@ Read here and not by git, so that the answer is the same where git is missing or
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +61,7 @@ class Ignores:
         for depth in range(len(parts)):
             folder = "/".join(parts[:depth])
             if folder not in self._git:
-                self._git[folder] = tuple(_git_rules(_lines(self.root / folder / ".gitignore")))
+                self._git[folder] = tuple(_git_rules(_lines(self.root / os.fsdecode(folder.encode()) / ".gitignore")))
             found = _last_match(self._git[folder], "/".join(parts[depth:]), is_folder, found)
         return found
 
