@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -59,23 +59,23 @@ def beside(work: Callable[[], R]) -> Iterator[Future[R]]:
     future.result()
 
 
-class Relay:
-    """A bounded queue of byte chunks from one thread to another: ``put`` waits while ``limit`` chunks are on their way."""
+class Relay(Generic[T]):
+    """A bounded queue from one thread to another: ``put`` waits while ``limit`` items are on their way."""
 
     def __init__(self, limit: int = 16) -> None:
-        self._queue: SimpleQueue[bytes | memoryview | None] = SimpleQueue()
+        self._queue: SimpleQueue[T | None] = SimpleQueue()
         self._room = threading.Semaphore(limit)
 
-    def put(self, chunk: bytes | memoryview) -> None:
-        """Hand on a chunk, which must not change afterwards."""
+    def put(self, item: T) -> None:
+        """Hand on an item, which must not change afterwards."""
         self._room.acquire()
-        self._queue.put(chunk)
+        self._queue.put(item)
 
     def close(self) -> None:
         """Say that no more will come."""
         self._queue.put(None)
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
-        while (chunk := self._queue.get()) is not None:
+    def __iter__(self) -> Iterator[T]:
+        while (item := self._queue.get()) is not None:
             self._room.release()
-            yield chunk
+            yield item
