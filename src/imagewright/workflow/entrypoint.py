@@ -1,0 +1,131 @@
+"""One call of a task, in its own process: load the code, read the arguments, call, write the result.
+
+``python -m imagewright.workflow.entrypoint --file app.py --root DIR --task app:total --inputs DIR --outputs DIR``
+ends with 0 and ``values.json`` in the outputs, or with 1 and ``error.json`` there. stdout and stderr are the task's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from imagewright.errors import ImagewrightError, TaskError, Where
+from imagewright.workflow.callsite import line_of, ours
+
+RESULT = "result"
+ERROR = "error.json"
+TRACEBACK_LENGTH = 100_000  # characters of a traceback that are kept, its end
+
+
+def main(arguments: list[str]) -> int:
+    """Run the call that the command line names, and return the exit code."""
+    options = dict(zip(arguments[::2], arguments[1::2]))
+    try:
+        file, root, name = options["--file"], options["--root"], options["--task"]
+        inputs, outputs = Path(options["--inputs"]), Path(options["--outputs"])
+    except KeyError as missing:
+        sys.stderr.write(f"imagewright.workflow.entrypoint: {missing} is missing; this command is imagewright's own\n")
+        return 2
+    try:
+        run(Path(file), Path(root), name, inputs, outputs)
+    except ImagewrightError as error:
+        _write_error(outputs, Path(root), error)
+        return 1
+    finally:
+        _flush()
+    return 0
+
+
+def run(file: Path, root: Path, name: str, inputs: Path, outputs: Path) -> None:
+    """Load ``file``, call the task ``module:qualified.name`` with the values in ``inputs``, write what it returns.
+
+    Raises:
+        TaskError: The task raised, or a value cannot be passed.
+        UsageError: The file cannot be loaded here.
+    """
+    from imagewright.workflow.load import load
+    from imagewright.workflow.names import find
+    from imagewright.workflow.values import read_values, write_values
+
+    load(file, root)
+    title = name.rpartition(":")[2]
+    try:
+        found = find(name)
+        function = found.function
+    except (ImportError, AttributeError) as error:
+        raise TaskError(
+            f"task '{title}' is not found where it runs: {name}",
+            why=f"{type(error).__name__}: {error}",
+            fix="define it at the top of a module, with @task as its topmost decorator, and not only under a condition",
+        ) from error
+    arguments = read_values(inputs, of=f"task '{title}'")
+    try:
+        value = function(**arguments)
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        raise failure(title, error) from error
+    write_values({RESULT: value}, outputs, of=f"task '{title}'")
+
+
+def failure(title: str, error: BaseException) -> TaskError:
+    """What a task raised, as an error with the task's own traceback: our frames are left out."""
+    begin = error.__traceback__
+    while begin is not None and ours(begin.tb_frame.f_code.co_filename):
+        begin = begin.tb_next
+    text = "".join(traceback.format_exception(type(error), error.with_traceback(begin), begin))
+    said = str(error)
+    return TaskError(
+        f"task '{title}' raised {type(error).__name__}" + (f": {said}" if said else ""),
+        traceback=text[-TRACEBACK_LENGTH:],
+        where=_last_line(begin),
+    )
+
+
+def _last_line(begin: TracebackType | None) -> Where | None:
+    """Where the innermost frame of the task's own file was: the line to look at first."""
+    if begin is None:
+        return None
+    own = begin.tb_frame.f_code.co_filename
+    found, step = begin, begin.tb_next
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == own:
+            found = step
+        step = step.tb_next
+    return line_of(own, found.tb_lineno)
+
+
+def _write_error(outputs: Path, root: Path, error: ImagewrightError) -> None:
+    where: Any = None
+    if error.where is not None:
+        # Relative to the code, which lies elsewhere on the machine that reads this.
+        file = os.path.relpath(error.where.file, root)
+        where = {"file": file, "line": error.where.line, "text": error.where.text}
+    document = {
+        "code": error.code,
+        "what": error.what,
+        "why": list(error.why),
+        "fix": list(error.fix),
+        "traceback": error.traceback if isinstance(error, TaskError) else "",
+        "where": where,
+    }
+    outputs.mkdir(parents=True, exist_ok=True)
+    (outputs / ERROR).write_text(json.dumps(document), encoding="utf-8")
+
+
+def _flush() -> None:
+    """Write out what the task printed; a stream that it closed or broke is its own affair."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stdout.flush()
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    if sys.path and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]  # python -m puts the working directory there; what lies in it is not the task's code
+    sys.exit(main(sys.argv[1:]))
