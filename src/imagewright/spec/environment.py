@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from imagewright.spec.fields import Refused
@@ -34,6 +33,8 @@ def installed(packages: Any, python_version: object) -> tuple[str, list[str]]:
         raise Refused(
             "pinned_packages", packages, "is one string, not a list of strings", fix=f"pinned_packages=[{packages!r}]"
         )
+    from importlib.metadata import PackageNotFoundError, version  # a quarter of a task's start, and only this needs it
+
     pins = []
     for package in packages or ():
         try:
