@@ -29,6 +29,8 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "init": Entry("init", "Write a project with an image, a task and a test."),
+    "image": Entry("image", "List, inspect, export and remove the images of the local store."),
+    "cache": Entry("cache", "Say how big the cache is and where, and throw away what nothing needs."),
     "config": Entry("config", "Show and change the settings."),
     "explain": Entry("explain", "Say what an error code means and what helps."),
 }

@@ -58,6 +58,15 @@ _BUILD = (
         "--jobs", setting="jobs", type=click.IntRange(min=1), metavar="N", help="How many things are done at once."
     ),
     _option("--offline", setting="offline", constant=True, help="Ask no index, mirror or registry."),
+    _option(
+        "--debian-mirror", setting="debian_mirror", metavar="URL", help="Debian mirror, in place of the machine's own."
+    ),
+    _option(
+        "--debian-keyring",
+        setting="debian_keyring",
+        metavar="FILE",
+        help="Keys of the Debian archive, in place of the machine's own.",
+    ),
 )
 
 

@@ -1,0 +1,125 @@
+"""`imagewright image`: what is in the local store."""
+
+import json
+from typing import Any
+
+import click
+
+from imagewright.cli.app import App
+from imagewright.cli.options import talk_options
+from imagewright.cli.session import store_of
+from imagewright.cli.stored import Details, details, find_image, short
+from imagewright.cli.terminal import clean, many, size_text
+from imagewright.oci.platform import Platform
+
+
+@click.group()
+def image() -> None:
+    """List, inspect, export and remove the images of the local store."""
+
+
+@image.command(name="list")
+@talk_options
+@click.pass_obj
+def list_(app: App) -> None:
+    """List the images of the local store."""
+    store = store_of(app)
+    rows: list[tuple[str, ...]] = []
+    documents: list[dict[str, Any]] = []
+    for stored in store.images():
+        for platform, one in details(store, stored.descriptor).items():
+            digest = stored.descriptor.digest
+            count = len(one.manifest.layers)
+            rows.append((stored.name_tag, str(platform), size_text(one.size), many(count, "layer"), short(digest)))
+            documents.append(
+                {
+                    "name": stored.name_tag,
+                    "platform": str(platform),
+                    "digest": digest,
+                    "size": one.size,
+                    "layers": count,
+                }
+            )
+    if not rows:
+        app.console.say("There are no images in the local store yet: imagewright build FILE makes one.")
+    app.console.answer(_table(rows), {"images": documents})
+
+
+@image.command()
+@click.argument("name")
+@talk_options
+@click.pass_obj
+def inspect(app: App, name: str) -> None:
+    """Show what an image is made of.
+
+    NAME is repository:tag, a repository that has one tag, or the start of a digest.
+    """
+    store = store_of(app)
+    stored = find_image(store, name)
+    found = details(store, stored.descriptor)
+    texts = [_inspected(stored.name_tag, stored.descriptor.digest, platform, one) for platform, one in found.items()]
+    app.console.answer(
+        "\n\n".join(texts),
+        {
+            "name": stored.name_tag,
+            "digest": stored.descriptor.digest,
+            "platforms": {str(platform): _document(one) for platform, one in found.items()},
+        },
+    )
+
+
+@image.command()
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@talk_options
+@click.pass_obj
+def rm(app: App, names: tuple[str, ...]) -> None:
+    """Remove images from the local store.
+
+    Their layers stay until `imagewright cache prune`.
+    """
+    store = store_of(app)
+    found = [find_image(store, name) for name in names]
+    for stored in found:
+        store.untag(stored.name_tag)
+        app.console.say(f"Removed {stored.name_tag}")
+    app.console.answer("", {"removed": [stored.name_tag for stored in found]})
+
+
+def _inspected(name: str, digest: str, platform: Platform, one: Details) -> str:
+    config = one.config
+    facts = {
+        "digest": digest,
+        "platform": str(platform),
+        "size": f"{size_text(one.size)} in {many(len(one.manifest.layers), 'layer')}",
+        "user": config.user,
+        "workdir": config.workdir,
+        "entrypoint": " ".join(config.entrypoint),
+        "command": " ".join(config.command),
+    }
+    lines = [name, *(f"  {label:<11}{clean(value)}" for label, value in facts.items() if value)]
+    lines += _several("env", [f"{key}={value}" for key, value in config.env.items()])
+    lines += _several("labels", [f"{key}={value}" for key, value in config.labels.items()])
+    layers = zip(one.manifest.layers, one.titles, strict=True)
+    return "\n".join(
+        lines + _several("layers", [f"{short(i.digest)}  {size_text(i.size):>9}  {title}" for i, title in layers])
+    )
+
+
+def _several(label: str, values: list[str]) -> list[str]:
+    return [f"  {label if not at else '':<11}{clean(value)}" for at, value in enumerate(values)]
+
+
+def _document(one: Details) -> dict[str, Any]:
+    layers = zip(one.manifest.layers, one.titles, strict=True)
+    return {
+        "manifest": json.loads(one.manifest.to_bytes()),
+        "config": one.document,
+        "layers": [{"digest": i.digest, "size": i.size, "title": title} for i, title in layers],
+    }
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))] if rows else []
+    return "\n".join(
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

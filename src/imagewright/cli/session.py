@@ -1,0 +1,63 @@
+"""The surroundings of a build, from the settings."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from imagewright.build.session import Session
+from imagewright.cli.app import App
+from imagewright.errors import StoreError
+from imagewright.store.layout import Layout
+from imagewright.transport import Transport
+
+# Source: Cache Directory Tagging Specification 0.6. Backup programs leave out a folder that has it.
+_TAG = """\
+Signature: 8a477f597d28d172789f06886806bc55
+# This folder is imagewright's cache: it can be thrown away, and is then made again.
+"""
+
+
+def session_of(app: App, *, upgrade: bool = False) -> Session:
+    """The session that a command builds in. Its cache folder is there and marked as one.
+
+    Raises:
+        StoreError: The cache folder cannot be made.
+    """
+    settings = app.settings
+    mark_cache(settings.cache_dir)
+    return Session(
+        cache_dir=settings.cache_dir,
+        environ=app.environ,
+        registry=settings.registry,
+        builder=settings.builder,
+        jobs=settings.jobs,
+        offline=settings.offline,
+        upgrade=upgrade,
+        debian_mirror=settings.debian_mirror,
+        debian_keyring=settings.debian_keyring,
+        insecure_registries=settings.insecure_registries,
+        listen=app.console.listen,
+        transport=Transport(insecure_hosts=settings.insecure_registries),
+    )
+
+
+def store_of(app: App) -> Layout:
+    """The local store, which need not be there yet."""
+    return Layout(app.settings.cache_dir / "store")
+
+
+def mark_cache(folder: Path) -> None:
+    """Make the cache folder, and say in it that it is one.
+
+    Raises:
+        StoreError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"the cache folder {folder} cannot be made",
+            why=error.strerror or str(error),
+            fix="choose another: --cache-dir DIR, or IMAGEWRIGHT_CACHE_DIR",
+        ) from error
+    with suppress(OSError), (folder / "CACHEDIR.TAG").open("x") as tag:  # it is there, or the folder is another's
+        tag.write(_TAG)

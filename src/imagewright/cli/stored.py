@@ -1,0 +1,100 @@
+"""Images of the local store, found by what a person types, and taken apart for showing."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from imagewright.errors import StoreError
+from imagewright.oci import media_types
+from imagewright.oci.config import ImageConfig
+from imagewright.oci.descriptor import Descriptor
+from imagewright.oci.digest import hex_of
+from imagewright.oci.manifest import Manifest
+from imagewright.oci.platform import Platform
+from imagewright.store.layout import Layout, StoredImage
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """One image for one platform: its manifest, its config, and the config as it is written."""
+
+    manifest: Manifest
+    config: ImageConfig
+    document: Any
+
+    @property
+    def size(self) -> int:
+        """Bytes of its layers as they are stored."""
+        return sum(layer.size for layer in self.manifest.layers)
+
+    @property
+    def titles(self) -> list[str]:
+        """What each layer is, lowest first; "" where nobody wrote it down."""
+        history = self.document.get("history") or []
+        named = [str(entry.get("created_by", "")) for entry in history if not entry.get("empty_layer")]
+        return named if len(named) == len(self.manifest.layers) else [""] * len(self.manifest.layers)
+
+
+def find_image(store: Layout, name: str) -> StoredImage:
+    """The one image that ``name`` means: ``repository:tag``, a repository that has one tag, or the start of a digest.
+
+    Raises:
+        StoreError: There is none, or more than one (IW521).
+    """
+    images = store.images()
+    found = _matching(images, name)
+    if len(found) == 1 or (found and len({image.descriptor.digest for image in found}) == 1):
+        return found[0]
+    if found:
+        raise StoreError(
+            f"{name!r} is {len(found)} images of the local store",
+            code="IW521",
+            why=[f"{image.name_tag}  {image.descriptor.digest[:19]}" for image in found],
+            fix=f"name one of them with its tag: {found[0].name_tag}",
+        )
+    near = get_close_matches(
+        name, [*{_repository(image): None for image in images}, *(i.name_tag for i in images)], n=1
+    )
+    raise StoreError(
+        f"there is no image {name!r} in the local store",
+        code="IW521",
+        why=f"looked in {store.root}",
+        fix=f"did you mean {near[0]!r}?" if near else "imagewright image list shows those that are there",
+    )
+
+
+def _matching(images: Sequence[StoredImage], name: str) -> list[StoredImage]:
+    reference, _, digest = name.partition("@")
+    if digest or name.startswith("sha256:"):
+        wanted = digest or name
+        return [image for image in images if len(wanted) >= 15 and image.descriptor.digest.startswith(wanted)]
+    exact = [image for image in images if image.name_tag == reference]
+    return exact or [image for image in images if _repository(image) == reference]
+
+
+def _repository(image: StoredImage) -> str:
+    head, _, tail = image.name_tag.rpartition(":")
+    return image.name_tag if not head or "/" in tail else head
+
+
+def details(store: Layout, descriptor: Descriptor) -> dict[Platform, Details]:
+    """The image's contents for each platform that it has.
+
+    Raises:
+        StoreError, IntegrityError: A part of it is not there, or not what it should be.
+    """
+    data = b"".join(store.fetch(descriptor))
+    if descriptor.media_type in media_types.INDEXES:
+        parts = [Descriptor.from_json(entry) for entry in json.loads(data)["manifests"]]
+        return {platform: one for part in parts for platform, one in details(store, part).items()}
+    manifest = Manifest.parse(data, media_type=descriptor.media_type)
+    document = json.loads(b"".join(store.fetch(manifest.config)))
+    config = ImageConfig.from_json(document)
+    return {config.platform: Details(manifest, config, document)}
+
+
+def short(digest: str) -> str:
+    """The first 12 digits of a digest."""
+    return hex_of(digest)[:12]
