@@ -1,5 +1,6 @@
 """What every store promises, whatever it is made of."""
 
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,15 +13,40 @@ from imagewright.oci.digest import digest_of
 from imagewright.store.layout import Layout
 from imagewright.store.memory import MemoryStore
 from imagewright.store.protocol import ImageStore
+from imagewright.store.registry.repository import Repository
 from imagewright.testing.images import make_image
+from imagewright.testing.registry import FakeRegistry, docker_registry, docker_registry_program
+from imagewright.transport import Transport
 
 OCTETS = "application/octet-stream"
 
 
-@pytest.fixture(params=["memory", "layout"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ImageStore:
+@pytest.fixture(scope="session")
+def docker_registry_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's docker-registry, one for all tests."""
+    if docker_registry_program() is None:
+        pytest.skip("docker-registry is not installed")
+    with docker_registry(tmp_path_factory.mktemp("registry")) as place:
+        yield place
+
+
+@pytest.fixture(
+    params=["memory", "layout", "fake registry", pytest.param("docker-registry", marks=pytest.mark.tool)],
+)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageStore]:
     """An empty store of each kind."""
-    return MemoryStore() if request.param == "memory" else Layout(tmp_path / "store")
+    match request.param:
+        case "memory":
+            yield MemoryStore()
+        case "layout":
+            yield Layout(tmp_path / "store")
+        case "fake registry":
+            with FakeRegistry().serve() as place, Transport() as transport:
+                yield Repository(place, "acme/demo", transport)
+        case _:
+            place = request.getfixturevalue("docker_registry_place")
+            with Transport() as transport:
+                yield Repository(place, f"acme/{uuid.uuid4().hex}", transport)
 
 
 def blob_of(data: bytes) -> Descriptor:
