@@ -1,0 +1,102 @@
+"""Bring an image from one store to another."""
+
+import threading
+from collections.abc import Iterator
+
+from imagewright.errors import NetworkError
+from imagewright.events import BlobPushed, Listener, nobody
+from imagewright.oci.descriptor import Descriptor
+from imagewright.oci.digest import Digest
+from imagewright.parallel import run_all
+from imagewright.store.contents import blobs_of, is_manifest
+from imagewright.store.protocol import BlobStore, ImageStore
+
+JOBS = 4
+
+
+def copy_image(
+    source: BlobStore,
+    destination: ImageStore,
+    manifest: Descriptor,
+    *,
+    tag: str = "",
+    jobs: int = JOBS,
+    listen: Listener = nobody,
+) -> None:
+    """Push what ``destination`` has not of an image (or an index of images), and let ``tag`` point to it.
+
+    Layers and configs go first, at most ``jobs`` at once and each digest once, then manifests, the tag last: no tag
+    ever dangles. Blobs are streamed: none is held in memory whole. Safe to repeat after a failure.
+
+    Raises:
+        NetworkError, CredentialsError, StoreError, IntegrityError: As the stores do. ``kept`` says what has arrived.
+    """
+    manifests: list[Descriptor] = []
+    blobs: dict[Digest, Descriptor] = {}
+    _collect(source, manifest, manifests, blobs)
+    # A large layer that is begun last would be waited for alone.
+    largest_first = sorted(blobs.values(), key=lambda blob: -blob.size)
+    carrier = _Carrier(source, destination, len(blobs), listen)
+    try:
+        run_all(carrier.carry, largest_first, jobs=jobs)
+        try:
+            run_all(carrier.carry, manifests, jobs=1)
+        except NetworkError as error:
+            if error.code != "IW503":
+                raise
+            # The registry misses something that it said it has: ask for every blob again, once.
+            run_all(carrier.carry, [*largest_first, *manifests], jobs=1)
+        if tag:
+            destination.tag(manifest, tag)
+    except NetworkError as error:
+        error.kept = error.kept or carrier.kept()
+        raise
+
+
+class _Carrier:
+    """Carries blobs one by one and remembers how many have arrived."""
+
+    def __init__(self, source: BlobStore, destination: BlobStore, total: int, listen: Listener) -> None:
+        self._source, self._destination, self._total, self._listen = source, destination, total, listen
+        self._lock = threading.Lock()
+        self._arrived: set[Digest] = set()
+
+    def carry(self, blob: Descriptor) -> None:
+        chunks = _Fetched(self._source, blob)
+        self._destination.push(blob, chunks)
+        with self._lock:
+            known = blob.digest in self._arrived
+            if not is_manifest(blob):
+                self._arrived.add(blob.digest)
+        if not known or chunks.read:
+            self._listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
+
+    def kept(self) -> str:
+        arrived, missing = len(self._arrived), self._total - len(self._arrived)
+        if not arrived:
+            return ""
+        rest = f"; the next push sends only the other {missing}" if missing else ""
+        return f"{arrived} of {self._total} blobs are there{rest}"
+
+
+class _Fetched:
+    """A blob's bytes, fetched anew each time that they are iterated over; ``read`` tells whether they were."""
+
+    def __init__(self, source: BlobStore, blob: Descriptor) -> None:
+        self._source, self._blob = source, blob
+        self.read = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.read = True
+        return self._source.fetch(self._blob)
+
+
+def _collect(source: BlobStore, blob: Descriptor, manifests: list[Descriptor], blobs: dict[Digest, Descriptor]) -> None:
+    """Everything that ``blob`` leads to: manifests in the order in which they may be pushed, and each other blob once."""
+    if not is_manifest(blob):
+        blobs[blob.digest] = blob
+        return
+    for part in blobs_of(blob, b"".join(source.fetch(blob))):
+        _collect(source, part, manifests, blobs)
+    if blob not in manifests:
+        manifests.append(blob)
