@@ -97,7 +97,7 @@ LINES = st.sampled_from(
         "**",
         "!*.md",
         "foo/",
-    ]  # fmt: skip
+    ]
 )
 FILES = ["a.txt", "b.md", "x", "!x", "#y", "d/a.txt", "d/b.md", "d/e/a.txt", "d/e/f/b.md", "e/a.txt", "e/x"]
 

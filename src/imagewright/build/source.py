@@ -1,0 +1,159 @@
+"""The layers of the user's own files: what a spec copies, the code of a run, and the runtime that starts a task."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imagewright.errors import BuildError
+from imagewright.layer.encoder import Fast
+from imagewright.layer.planned import InputFile, Inputs, Sink
+from imagewright.layer.writer import VERSION, LayerWriter
+from imagewright.oci.digest import DiffID, Digest, canonical_json, digest_of
+from imagewright.spec import ImageSpec
+from imagewright.spec.copy_mode import CopyFileDetection
+from imagewright.spec.files import Copied, CopiedFile, CopiedLink, describe, source_files, spelled
+from imagewright.spec.imports import import_root
+
+CODE_FOLDER: Final = "/root"
+"""Where the user's files land, under the path that they have here: flytekit's place."""
+
+RUNTIME_FOLDER: Final = "/opt/imagewright-runtime"
+"""Where ``python -m imagewright.workflow.entrypoint`` is found, with this folder on PYTHONPATH."""
+
+USER: Final = 1000
+"""Who a task runs as, and who therefore owns what lies in the code folder."""
+
+_LARGE = 1 << 20  # files from here on get a layer of their own, so that a changed line does not write them again
+_CHUNK = 1 << 18
+_RUNTIME = ("__init__.py", "errors.py", "oci/__init__.py", "oci/digest.py", "oci/platform.py", "oci/reference.py")
+_RUNTIME_FOLDERS = ("spec", "workflow")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceLayer:
+    """Files and links below ``folder``, all of it ``owner``'s: readable for everyone, runnable where it was, no times."""
+
+    title: str
+    folder: str
+    entries: tuple[Copied, ...]
+    owner: int
+
+    @property
+    def key(self) -> Digest:
+        """A digest over the paths, the contents' digests, the executable bits and the links' targets."""
+        return digest_of(
+            canonical_json(
+                {
+                    "kind": "source",
+                    "writer": VERSION,
+                    "encoder": Fast().id,
+                    "folder": self.folder,
+                    "owner": self.owner,
+                    "entries": spelled(self.entries),
+                }
+            )
+        )
+
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """Nothing has to be downloaded."""
+        return ()
+
+    def write(self, inputs: Inputs, out: Sink) -> DiffID:
+        """Write the layer, reading the files where they are.
+
+        Raises:
+            BuildError: A file is not what it was when the layer was planned (IW302).
+        """
+        with LayerWriter(out, encoder=Fast()) as writer:
+            made: set[str] = set()
+            writer.directory(self.folder, uid=self.owner, gid=self.owner)
+            for entry in sorted(self.entries, key=lambda entry: entry.path):
+                path = f"{self.folder}/{entry.path}"
+                for parent in _parents(entry.path):
+                    if parent not in made:
+                        made.add(parent)
+                        writer.directory(f"{self.folder}/{parent}", uid=self.owner, gid=self.owner)
+                if isinstance(entry, CopiedLink):
+                    writer.symlink(path, entry.target, uid=self.owner, gid=self.owner)
+                else:
+                    mode = 0o755 if entry.executable else 0o644
+                    writer.file(path, _content(entry), mode, size=entry.size, uid=self.owner, gid=self.owner)
+        return writer.diff_id
+
+
+def source_layers(spec: ImageSpec) -> tuple[SourceLayer, ...]:
+    """The layers of what ``copy`` and ``source_root`` put into the image: large files below, small ones above.
+
+    A function of the files alone: two specs that are one image have the same layers.
+
+    Raises:
+        SpecError: A file that the spec names is not there.
+    """
+    large = tuple(entry for entry in spec.copied if isinstance(entry, CopiedFile) and entry.size >= _LARGE)
+    small = tuple(entry for entry in spec.copied if not isinstance(entry, CopiedFile) or entry.size < _LARGE)
+    return tuple(
+        SourceLayer(title, CODE_FOLDER, entries, USER)
+        for title, entries in (("large files", large), ("files", small))
+        if entries
+    )
+
+
+def code_files(
+    entry_file: Path, mode: CopyFileDetection = CopyFileDetection.LOADED_MODULES
+) -> tuple[Path, tuple[Copied, ...]]:
+    """The folder that a run's code is imported from, and what of it the run needs.
+
+    That is the Python files that ``entry_file`` imports, directly or not (docs/decisions/0011); with ``ALL`` every file
+    that is not ignored, for code that imports by computed names or reads data that lies beside it.
+    """
+    root = Path(import_root(str(entry_file.resolve())))
+    return root, tuple(source_files(root, mode, str(entry_file)))
+
+
+def code_layer(entry_file: Path, mode: CopyFileDetection = CopyFileDetection.LOADED_MODULES) -> SourceLayer:
+    """The last layer of an image that a task runs in: the code of the run."""
+    return SourceLayer("code", CODE_FOLDER, code_files(entry_file, mode)[1], USER)
+
+
+def runtime_files() -> tuple[Copied, ...]:
+    """The part of imagewright that runs inside task containers, below ``imagewright/``."""
+    package = Path(__file__).parents[1]
+    names: Iterable[str] = _RUNTIME
+    for folder in _RUNTIME_FOLDERS:
+        names = [*names, *(f"{folder}/{file.name}" for file in (package / folder).glob("*.py"))]
+    entries = (describe(f"imagewright/{name}", str(package / name)) for name in sorted(names))
+    return tuple(entry for entry in entries if entry is not None)
+
+
+def runtime_layer() -> SourceLayer:
+    """imagewright's own files for task containers: the same layer for every run of one version."""
+    return SourceLayer("imagewright runtime", RUNTIME_FOLDER, runtime_files(), 0)
+
+
+def _parents(path: str) -> list[str]:
+    parts = path.split("/")[:-1]
+    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+
+
+def _content(entry: CopiedFile) -> Iterator[bytes]:
+    """The file's bytes, which have to be those that the key speaks of."""
+    count, size = hashlib.sha256(), 0
+    try:
+        with open(entry.source, "rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                count.update(chunk)
+                size += len(chunk)
+                if size > entry.size:
+                    raise _changed(entry)
+                yield chunk
+    except OSError as error:
+        raise _changed(entry) from error
+    if "sha256:" + count.hexdigest() != entry.digest:
+        raise _changed(entry)
+
+
+def _changed(entry: CopiedFile) -> BuildError:
+    return BuildError(f"the file {entry.path} changed while the image was built", code="IW302", fix="build it again")
