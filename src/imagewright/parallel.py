@@ -2,14 +2,15 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+K = TypeVar("K")
 
 
 def cores() -> int:
@@ -37,6 +38,50 @@ def run_all(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> list[R]
         if failed is not None:
             failed.result()
         return [future.result() for future in futures]
+
+
+def run_graph(
+    work: Callable[[K, Mapping[K, R]], R],
+    needs: Mapping[K, Collection[K]],
+    *,
+    jobs: int,
+    interrupt: Callable[[], None] = lambda: None,
+) -> dict[K, R]:
+    """``work(key, results so far)`` on every key once all that it needs is done, at most ``jobs`` at once.
+
+    Of the keys that are ready, the first ones of ``needs`` go first. After a failure nothing more is begun; it is
+    raised when what was running has ended. With one job all runs on this thread, in the order of ``needs``, where each
+    key comes after what it needs. ``interrupt`` is called when this thread is interrupted while it waits: it has to
+    make what is running end.
+    """
+    results: dict[K, R] = {}
+    if jobs <= 1 or len(needs) <= 1:
+        for key in needs:
+            results[key] = work(key, results)
+        return results
+    waiting = list(needs)
+    running: dict[Future[R], K] = {}
+    failed: BaseException | None = None
+    with ThreadPoolExecutor(max_workers=min(jobs, len(needs)), thread_name_prefix="imagewright") as pool:
+        try:
+            while running or (waiting and failed is None):
+                for key in [key for key in waiting if all(need in results for need in needs[key])]:
+                    if failed is None and len(running) < jobs:
+                        waiting.remove(key)
+                        running[pool.submit(work, key, dict(results))] = key
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    key = running.pop(future)
+                    error = future.exception()
+                    if error is None:
+                        results[key] = future.result()
+                    else:
+                        failed = failed or error
+        except BaseException:
+            interrupt()
+            raise
+    if failed is not None:
+        raise failed
+    return {key: results[key] for key in needs}
 
 
 @contextmanager

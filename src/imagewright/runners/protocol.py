@@ -50,7 +50,10 @@ class TaskResult:
 
 
 class Runner(Protocol):
-    """A place where task calls run. ``run`` is called from several threads at once, at most ``jobs``."""
+    """A place where task calls run. ``run`` is called from several threads at once, at most ``jobs``.
+
+    With one job it is called on the main thread.
+    """
 
     @property
     def jobs(self) -> int:
@@ -65,6 +68,10 @@ class Runner(Protocol):
                 its value cannot be passed (IW313).
             RunnerError, SandboxError: The call could not be started.
         """
+        ...
+
+    def stop(self) -> None:
+        """End the calls that are running, at once: the run was interrupted. Called from another thread than theirs."""
         ...
 
 
