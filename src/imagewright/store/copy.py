@@ -62,7 +62,7 @@ class _Carrier:
         self._arrived: set[Digest] = set()
 
     def carry(self, blob: Descriptor) -> None:
-        chunks = _Fetched(self._source, blob)
+        chunks = Fetched(self._source, blob)
         self._destination.push(blob, chunks)
         with self._lock:
             known = blob.digest in self._arrived
@@ -79,7 +79,7 @@ class _Carrier:
         return f"{arrived} of {self._total} blobs are there{rest}"
 
 
-class _Fetched:
+class Fetched:
     """A blob's bytes, fetched anew each time that they are iterated over; ``read`` tells whether they were."""
 
     def __init__(self, source: BlobStore, blob: Descriptor) -> None:

@@ -1,0 +1,76 @@
+"""Where a build's input files come from: the indexes of the spec and of this machine, and the Debian mirrors."""
+
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from imagewright.build.download import Downloads
+from imagewright.build.session import Session
+from imagewright.oci.platform import Platform
+from imagewright.packages.deb.mirror import Mirrors, apt_sources, mirrors_at, mirrors_of
+from imagewright.packages.pypi.indexes import logins_of
+from imagewright.packages.pypi.indexes_login import Logins
+from imagewright.packages.pypi.indexes_pip import PipSettings, pip_config_files, read_pip_settings
+from imagewright.packages.pypi.request import Request
+from imagewright.packages.target import Target
+from imagewright.spec import ImageSpec
+
+APT = Path("/etc/apt")
+
+
+def mirrors(session: Session) -> Mirrors:
+    """The Debian mirrors: the one that was set, else those of the machine's own apt configuration.
+
+    Raises:
+        LockError: None is known (IW206).
+    """
+    return mirrors_at(session.debian_mirror) if session.debian_mirror else mirrors_of(apt_sources(APT))
+
+
+def pip_settings(session: Session) -> PipSettings:
+    """pip's own settings of this machine, which uv does not read."""
+    return read_pip_settings(session.environ, pip_config_files(session.environ, prefix=Path(sys.prefix)))
+
+
+def request_of(spec: ImageSpec, target: Target) -> Request:
+    """What is asked of the indexes for a spec."""
+    return Request(
+        spec.packages,
+        target,
+        requirements_file=spec.directory / spec.requirements if spec.requirements else None,
+        directory=spec.directory,
+        index_url=spec.pip_index,
+        extra_index_urls=spec.pip_extra_index_url,
+        extra_args=spec.pip_extra_args or "",
+        image=spec.name,
+        where=spec.where,
+    )
+
+
+def downloads(spec: ImageSpec, session: Session) -> Downloads:
+    """The input files of a spec's layers. Logins and mirrors are looked up when the first file has to be downloaded."""
+
+    @cache
+    def logins() -> Logins:
+        nowhere = Target(Platform("linux", "amd64"), spec.python, "", ("", ""))
+        return logins_of(request_of(spec, nowhere), pip_settings(session), session.environ)
+
+    @cache
+    def debian() -> Mirrors:
+        return mirrors(session)
+
+    def locate(url: str) -> str:
+        return debian().url(url) if url.startswith("deb:") else url
+
+    def headers(url: str) -> Mapping[str, str]:
+        return logins().headers(url)
+
+    return Downloads(
+        session.files_dir,
+        session.transport,
+        locate=locate,
+        headers=headers,
+        offline=session.offline,
+        listen=session.listen,
+    )

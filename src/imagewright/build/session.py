@@ -1,0 +1,65 @@
+"""What a build is given by whoever asks for it: places, limits and the outside world."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imagewright.events import Listener, nobody
+from imagewright.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One command's surroundings. Nothing below reads the environment: ``environ`` is what it may see of it.
+
+    ``jobs`` bounds the threads that write layers; ``registry`` overrides every spec's own ("local" is the local store).
+    ``debian_mirror`` is ``http://host/debian``, used before the mirrors of the host's own apt configuration.
+    """
+
+    cache_dir: Path
+    environ: Mapping[str, str] = field(default_factory=dict)
+    registry: str = ""
+    builder: str = ""
+    jobs: int = 2
+    offline: bool = False
+    upgrade: bool = False
+    debian_mirror: str = ""
+    debian_keyring: str = ""
+    insecure_registries: tuple[str, ...] = ()
+    listen: Listener = nobody
+    transport: Transport = field(default_factory=Transport)
+
+    @property
+    def store_dir(self) -> Path:
+        """The OCI layout that is the local store."""
+        return self.cache_dir / "store"
+
+    @property
+    def files_dir(self) -> Path:
+        """Downloaded files, by digest."""
+        return self.cache_dir / "files"
+
+    @property
+    def layers_dir(self) -> Path:
+        """Which layer a key has led to."""
+        return self.cache_dir / "layers"
+
+    @property
+    def locks_dir(self) -> Path:
+        """Locks that were resolved before, by what was asked."""
+        return self.cache_dir / "locks"
+
+    @property
+    def rootfs_dir(self) -> Path:
+        """Unpacked layers, for containers that run here."""
+        return self.cache_dir / "rootfs"
+
+    @property
+    def debian_dir(self) -> Path:
+        """Indexes of Debian archives."""
+        return self.cache_dir / "index"
+
+    @property
+    def uv_dir(self) -> Path:
+        """uv's own cache."""
+        return self.cache_dir / "uv"

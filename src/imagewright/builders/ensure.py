@@ -1,0 +1,45 @@
+"""Make sure that images exist: the one place that asks "is it there?"."""
+
+import time
+from collections.abc import Iterable
+
+from imagewright.build.destination import place_of, target_reference
+from imagewright.build.session import Session
+from imagewright.builders.catalog import builder_named
+from imagewright.events import BuildStarted, ImageFound
+from imagewright.oci.reference import Reference
+from imagewright.parallel import run_all
+from imagewright.spec import ImageSpec
+
+BUILDS = 4  # at once: each has workers of its own, and resolving waits for the network most of the time
+
+
+def ensure(spec: ImageSpec, session: Session, *, force: bool = False) -> Reference:
+    """The spec's image, pinned by digest; built only if it is not there. One HEAD request when it is.
+
+    Raises:
+        NetworkError, CredentialsError, StoreError: The registry cannot tell whether it is there. An unknown answer is
+            never taken for a yes, and never for a no.
+    """
+    started = time.monotonic()
+    build = builder_named(session.builder or spec.builder or "").prepare(spec, session)
+    platform = ",".join(str(platform) for platform in spec.platforms)
+    forced = force or spec.forced
+    if not forced:
+        found = place_of(build.reference, session).resolve()
+        if found is not None:
+            reference = build.reference.with_digest(found.digest)
+            session.listen(ImageFound(spec.name, platform, reference, time.monotonic() - started))
+            return reference
+    where = f"{spec.where.file}:{spec.where.line}" if spec.where.line else ""
+    session.listen(BuildStarted(spec.name, platform, where, forced))
+    return build.run()
+
+
+def ensure_all(specs: Iterable[ImageSpec], session: Session, *, force: bool = False) -> dict[ImageSpec, Reference]:
+    """Every distinct spec's image, built in parallel. Specs with one content, name and registry are built once."""
+    wanted = {spec: target_reference(spec, session) for spec in specs}
+    distinct = {reference: spec for spec, reference in wanted.items()}
+    made = run_all(lambda spec: ensure(spec, session, force=force), distinct.values(), jobs=BUILDS)
+    pinned = dict(zip(distinct, made, strict=True))
+    return {spec: pinned[reference] for spec, reference in wanted.items()}

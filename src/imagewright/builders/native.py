@@ -1,0 +1,99 @@
+"""The native builder: packages become layers, and nothing is run."""
+
+from imagewright.build.destination import place_of, target_reference
+from imagewright.build.lock import Lock
+from imagewright.build.plan import Plan, plan
+from imagewright.build.publish import Workshop, publish
+from imagewright.build.records import Records
+from imagewright.build.session import Session
+from imagewright.builders.protocol import Build
+from imagewright.errors import LockError
+from imagewright.oci.platform import Platform
+from imagewright.oci.reference import Reference
+from imagewright.spec import ImageSpec
+from imagewright.store.layout import Layout
+
+_NOT_YET = {
+    "base_image": "on another base image than the default one",
+    "apt_packages": "Debian packages",
+    "conda_packages": "conda packages",
+    "conda_channels": "conda packages",
+    "commands": "commands",
+    "cuda": "CUDA",
+    "cudnn": "cuDNN",
+    "python_exec": "on another interpreter of a base image",
+    "pip_secret_mounts": "with secrets",
+    "registry_config": "with a registry configuration of its own",
+    "runtime_packages": "packages that are installed when a task starts",
+    "install_project": "the project itself",
+    "builder_config": "with other images of tools",
+}
+"""Fields that it does not build yet, and what they are in words. None of them is ever passed over in silence."""
+
+BUILDER_OPTIONS = frozenset({"allow_file_conflicts"})
+
+
+class NativeBuilder:
+    """Builds an image from packages and files alone: no Docker, no daemon, no container."""
+
+    def prepare(self, spec: ImageSpec, session: Session) -> Build:
+        """The build of this spec, which `run` resolves, plans and publishes."""
+        platform = check_supported(spec)
+        reference = target_reference(spec, session)
+        return Build(reference, lambda: _run(spec, platform, reference, session))
+
+
+def check_supported(spec: ImageSpec) -> Platform:
+    """The one platform of a spec that this builder can build.
+
+    Raises:
+        LockError: A field asks for what it cannot build (IW204).
+    """
+    for field, words in _NOT_YET.items():
+        if value := getattr(spec, field):
+            raise LockError(
+                f"the native builder does not build {words} yet: {field}={_short(value)}",
+                code="IW204",
+                fix=f"leave {field} out, or name a builder that does it: ImageSpec(builder=...)",
+                where=spec.where_of(field),
+            )
+    if unknown := sorted(set(spec.builder_options) - BUILDER_OPTIONS):
+        raise LockError(
+            f"the native builder has no option {unknown[0]!r}",
+            code="IW204",
+            why=f"builder_options it knows: {', '.join(sorted(BUILDER_OPTIONS))}",
+            where=spec.where_of(unknown[0]),
+        )
+    if len(spec.platforms) > 1:
+        raise LockError(
+            f"the native builder builds one platform at a time yet, not {len(spec.platforms)}: {spec.platform}",
+            code="IW204",
+            fix=f'platform="{spec.platforms[0]}"',
+            where=spec.where_of("platform"),
+        )
+    return spec.platforms[0]
+
+
+def plan_of(spec: ImageSpec, lock: Lock) -> Plan:
+    """What would be built from a lock."""
+    from imagewright.build.source import source_layers
+
+    return plan(spec, lock, source_layers(spec))
+
+
+def _run(spec: ImageSpec, platform: Platform, reference: Reference, session: Session) -> Reference:
+    from imagewright.build.inputs import downloads
+    from imagewright.build.resolve import lock_of  # 60 ms that an image which is there does not pay
+
+    store = Layout(session.store_dir)
+    with store.lease():
+        lock = lock_of(spec, platform, session, upgrade=session.upgrade)
+        workshop = Workshop(store, Records(session.layers_dir), downloads(spec, session), session.jobs, session.listen)
+        destination = place_of(reference, session) if reference.registry else None
+        image = publish(plan_of(spec, lock), reference, workshop, destination)
+    return reference.with_digest(image.descriptor.digest)
+
+
+def _short(value: object) -> str:
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    return text if len(text) <= 60 else text[:57] + "..."

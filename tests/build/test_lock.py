@@ -1,0 +1,83 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from imagewright.build.lock import Lock, requirements_of
+from imagewright.build.remembered import MAX_AGE_SECONDS, RememberedLocks, question
+from imagewright.build.session import Session
+from imagewright.layer.planned import InputFile
+from imagewright.oci.digest import digest_of, hex_of
+from imagewright.oci.platform import Platform
+from imagewright.packages.deb.locked import LockedBase, LockedDeb
+from imagewright.packages.pypi.indexes_pip import PipSettings
+from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.spec import ImageSpec
+
+AMD64 = Platform("linux", "amd64")
+DEB = LockedDeb("dash", "0.5.12-2", "amd64", InputFile("deb:debian/pool/main/d/dash.deb", digest_of(b"dash"), 4))
+WHEEL = LockedWheel("six", "1.17.0", InputFile("https://example.com/six-1.17.0-py3-none-any.whl", digest_of(b"six"), 3))
+LOCK = Lock(digest_of(b"asked"), LockedBase("bookworm", "3.11", AMD64, (DEB,)), (WHEEL,))
+
+
+def test_a_lock_is_read_back_as_it_was() -> None:
+    """Plain values and back again is the same lock."""
+    assert Lock.from_json(json.loads(json.dumps(LOCK.to_json()))) == LOCK
+
+
+def test_a_lock_answers_requirements_and_nothing_else() -> None:
+    """Environment, name and registry of a spec ask for no other packages; another version does."""
+    spec = ImageSpec(packages=["numpy==1.26.4"])
+
+    same = ImageSpec(name="x", registry="ghcr.io/acme", env={"A": "b"}, entrypoint=[], packages=["NumPy == 1.26.4"])
+
+    assert requirements_of(spec, AMD64) == requirements_of(same, AMD64)
+    assert requirements_of(spec, AMD64) != requirements_of(spec.with_packages("six"), AMD64)
+    assert requirements_of(spec, AMD64) != requirements_of(spec, Platform("linux", "arm64"))
+
+
+def test_a_lock_is_remembered_for_a_day(tmp_path: Path) -> None:
+    """A lock serves again within a day, and after that only where nothing can be asked."""
+    now = [1000.0]
+    memory = RememberedLocks(tmp_path, now=lambda: now[0])
+    asked = digest_of(b"question")
+    memory.remember(asked, LOCK)
+
+    assert memory.find(asked) == LOCK
+    now[0] += MAX_AGE_SECONDS + 1
+    assert memory.find(asked) is None
+    assert memory.find(asked, any_age=True) == LOCK
+
+
+def test_a_clock_that_stepped_back_does_not_keep_a_lock_for_ever(tmp_path: Path) -> None:
+    """A lock from the future is of no known age, so it is resolved again."""
+    now = [1000.0]
+    memory = RememberedLocks(tmp_path, now=lambda: now[0])
+    memory.remember(digest_of(b"question"), LOCK)
+
+    now[0] = 10.0
+
+    assert memory.find(digest_of(b"question")) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b'{"resolved": "x"}', b"null"])
+def test_a_damaged_memory_counts_as_none(tmp_path: Path, damage: bytes) -> None:
+    """What was resolved can be resolved again."""
+    memory = RememberedLocks(tmp_path)
+    memory.remember(digest_of(b"question"), LOCK)
+    (tmp_path / f"{hex_of(digest_of(b'question'))}.json").write_bytes(damage)
+
+    assert memory.find(digest_of(b"question"), any_age=True) is None
+
+
+def test_the_settings_of_indexes_are_part_of_the_question_and_passwords_are_not(tmp_path: Path) -> None:
+    """Another index may have other packages; another password has not."""
+    asked = digest_of(b"")
+
+    def ask(**environ: str) -> str:
+        return question(asked, PipSettings(), Session(tmp_path, environ))
+
+    assert ask(UV_INDEX="https://a:b@example.com/simple") == ask(UV_INDEX="https://c:d@example.com/simple")
+    assert ask(UV_INDEX="https://example.com/simple") != ask()
+    assert ask(UV_INDEX_ACME_PASSWORD="secret") == ask(HOME="/home/a") == ask()
+    assert question(asked, PipSettings(no_index=True), Session(tmp_path)) != ask()
