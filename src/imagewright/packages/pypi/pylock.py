@@ -1,0 +1,165 @@
+"""PEP 751 locks: read what uv wrote, choose one wheel for each package, write the lock that stays with the image."""
+
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import tomli_w
+from packaging.pylock import (
+    Package,
+    PackageArchive,
+    PackageDirectory,
+    PackageSdist,
+    PackageVcs,
+    PackageWheel,
+    Pylock,
+    PylockSelectError,
+    PylockValidationError,
+)
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
+from imagewright.errors import LockError
+from imagewright.layer.planned import InputFile
+from imagewright.oci.digest import Digest, hex_of
+from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.packages.pypi.pylock_tags import environment, wheel_tags
+from imagewright.packages.target import Target
+
+Pin = Callable[[str, Digest | None], InputFile]
+"""Finds out what a lock leaves open: the size, and without a digest that too, of the file at a URL."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ChosenWheel:
+    """A wheel that a lock names for the target. ``digest`` and ``size`` are None where the lock does not say."""
+
+    name: str
+    version: str
+    url: str
+    digest: Digest | None
+    size: int | None
+
+
+def choose_wheels(text: str, target: Target, *, directory: Path) -> tuple[ChosenWheel, ...]:
+    """The wheels that the lock ``text`` gives the target, by name. Paths in it are relative to ``directory``.
+
+    Raises:
+        LockError: It is not a lock, is for another environment, or a package has no wheel for the target.
+    """
+    try:
+        lock = Pylock.from_dict(tomllib.loads(text))
+        chosen = list(lock.select(environment=environment(target), tags=wheel_tags(target)))
+    except (tomllib.TOMLDecodeError, PylockValidationError) as error:
+        raise LockError("the lock is not a pylock.toml file", code="IW202", why=str(error)) from error
+    except PylockSelectError as error:
+        raise LockError(
+            f"the lock does not fit Python {target.python} on {target.platform}", code="IW203", why=str(error)
+        ) from error
+    return tuple(sorted(_chosen(package, file, target, directory) for package, file in chosen))
+
+
+def pin_wheels(chosen: Iterable[ChosenWheel], pin: Pin) -> tuple[LockedWheel, ...]:
+    """The wheels as pinned files; ``pin`` is asked where the digest or the size is not known."""
+    return tuple(
+        LockedWheel(
+            wheel.name,
+            wheel.version,
+            InputFile(wheel.url, wheel.digest, wheel.size)
+            if wheel.digest is not None and wheel.size is not None
+            else pin(wheel.url, wheel.digest),
+        )
+        for wheel in chosen
+    )
+
+
+def write_lock(wheels: Sequence[LockedWheel], target: Target) -> str:
+    """The lock of these wheels for one target, as pylock.toml. Equal wheels give equal text."""
+    machine = environment(target)["platform_machine"]
+    marker = f"python_version == '{target.python}' and sys_platform == 'linux' and platform_machine == '{machine}'"
+    packages: list[dict[str, Any]] = [
+        {
+            "name": wheel.name,
+            "version": wheel.version,
+            "wheels": [
+                {"url": wheel.file.url, "size": wheel.file.size, "hashes": {"sha256": hex_of(wheel.file.digest)}}
+            ],
+        }
+        for wheel in sorted(wheels)
+    ]
+    return tomli_w.dumps(
+        {
+            "lock-version": "1.0",
+            "environments": [marker],
+            "requires-python": f"=={target.python}.*",
+            "created-by": "imagewright",
+            "packages": packages,
+        }
+    )
+
+
+def without_userinfo(url: str) -> str:
+    """``url`` without a user and password: what may be stored."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl() if "@" in parts.netloc else url
+
+
+def file_url(path: Path) -> str:
+    """The ``file:`` URL of an absolute path."""
+    return "file://" + quote(str(path))
+
+
+def _chosen(
+    package: Package,
+    file: PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist,
+    target: Target,
+    directory: Path,
+) -> ChosenWheel:
+    version = str(package.version) if package.version is not None else ""
+    match file:
+        case PackageWheel():
+            url = _url(file.url, file.path, directory)
+        case PackageArchive():
+            url = _url(file.url, file.path, directory)
+            version = _version_in(url) or version
+            if not url.endswith(".whl"):
+                raise _from_source(str(package.name), "an sdist")
+        case PackageSdist():
+            raise LockError(
+                f"{package.name} {version} has no wheel for Python {target.python} on {target.platform} (source only)",
+                code="IW203",
+            )
+        case PackageDirectory():
+            raise _from_source(str(package.name), f"the folder {file.path}")
+        case PackageVcs():
+            raise _from_source(str(package.name), f"a {file.type} repository")
+    return ChosenWheel(canonicalize_name(package.name), version, url, _digest(file.hashes), file.size)
+
+
+def _from_source(name: str, source: str) -> LockError:
+    return LockError(
+        f"{name} comes from {source}, and the native builder does not build packages from source yet",
+        code="IW204",
+        fix="make a wheel of it (pip wheel, or uv build --wheel) and name the .whl file",
+    )
+
+
+def _url(url: str | None, path: str | None, directory: Path) -> str:
+    if url is None:
+        return file_url(Path(normpath(directory / (path or ""))))
+    return without_userinfo(url).partition("#")[0]
+
+
+def _version_in(url: str) -> str:
+    try:
+        return str(parse_wheel_filename(unquote(urlsplit(url).path).rpartition("/")[2])[1])
+    except InvalidWheelFilename:
+        return ""
+
+
+def _digest(hashes: Mapping[str, str]) -> Digest | None:
+    value = hashes.get("sha256")
+    return Digest(f"sha256:{value.lower()}") if value else None

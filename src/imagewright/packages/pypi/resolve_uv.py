@@ -1,0 +1,101 @@
+"""Run ``uv pip compile``: the one place that knows uv's command line."""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from imagewright.errors import SandboxError
+from imagewright.packages.pypi.pylock_tags import full_version, uv_platform
+from imagewright.packages.target import Target
+
+TIMEOUT_SECONDS = 900  # a cold resolve of some hundred packages takes half a minute; this only ends one that hangs
+_MOST_OUTPUT = 64 << 20
+
+# Where the user's environment says nothing: an index that does not answer is given up after three tries, within 10 s.
+_DEFAULTS = {"UV_HTTP_RETRIES": "2", "UV_HTTP_CONNECT_TIMEOUT": "3"}
+# They speak of this machine's Python or of another project, not of the target.
+_NOT_PASSED = ("UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_WORKING_DIR", "UV_PROJECT", "UV_PYTHON_PLATFORM", "UV_NO_CACHE")
+
+
+@dataclass(frozen=True, slots=True)
+class Uv:
+    """The uv program, its cache folder (imagewright's own), and the environment that it is run in."""
+
+    cache: Path
+    environ: Mapping[str, str] = field(repr=False)
+    executable: str = ""
+
+    def program(self) -> str:
+        """The path of uv: the one named, else that of the ``uv`` package.
+
+        Raises:
+            SandboxError: There is none.
+        """
+        if self.executable:
+            return self.executable
+        import uv  # the package does nothing but find its program; 5 ms that only a resolve pays
+
+        try:
+            return uv.find_uv_bin()
+        except FileNotFoundError as error:
+            raise SandboxError(
+                "uv, which resolves requirements, is not installed",
+                code="IW602",
+                why=str(error),
+                fix="pip install --force-reinstall uv",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What uv said. ``text`` is a lock when ``status`` is 0; paths in it are relative to ``directory``."""
+
+    status: int
+    text: str
+    said: str
+    directory: Path
+
+
+def run_uv(
+    uv: Uv,
+    requirements: Sequence[str],
+    file: Path | None,
+    target: Target,
+    *,
+    directory: Path,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    previous: str = "",
+) -> Compiled:
+    """Resolve for the target with wheels alone. Versions in the lock ``previous`` are kept where they still fit.
+
+    Nothing is built and no interpreter is looked for: the one that runs this serves as uv's, whatever the target's is.
+    """
+    environ = {name: value for name, value in {**uv.environ, **environment}.items() if name not in _NOT_PASSED}
+    for name, value in _DEFAULTS.items():
+        environ.setdefault(name, value)
+    command = [
+        uv.program(), "pip", "compile", "--format=pylock.toml", f"--python-version={full_version(target)}",
+        f"--python-platform={uv_platform(target)}", f"--python={sys.executable}", "--no-python-downloads",
+        "--no-build", f"--cache-dir={uv.cache}", "--no-header", "--no-annotate", "--no-progress", "--color=never",
+        *arguments,
+    ]  # fmt: skip
+    with TemporaryDirectory(prefix="imagewright-lock-") as folder:
+        lock = Path(folder).resolve() / "pylock.toml"
+        if previous:
+            lock.write_text(previous, encoding="utf-8")
+        said = subprocess.run(
+            [*command, f"--output-file={lock}", *(["-"] if requirements else []), *([str(file)] if file else [])],
+            input="".join(f"{requirement}\n" for requirement in requirements).encode(),
+            stdout=subprocess.DEVNULL,  # the lock is in the file
+            stderr=subprocess.PIPE,
+            cwd=directory,
+            env=environ,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        text = lock.read_bytes()[:_MOST_OUTPUT].decode() if lock.exists() and said.returncode == 0 else ""
+    return Compiled(said.returncode, text, said.stderr[-65536:].decode(errors="replace"), lock.parent)
