@@ -14,10 +14,10 @@ import pytest
 
 from imagewright.build.source import (
     SourceLayer,
+    Tree,
     code_files,
     code_layer,
     runtime_files,
-    runtime_layer,
     source_layers,
 )
 from imagewright.errors import BuildError, SpecError
@@ -261,20 +261,23 @@ def test_code_is_what_the_file_imports(tmp_path: Path) -> None:
 
 
 def test_a_changed_comment_is_another_code_layer(tmp_path: Path) -> None:
-    """Code is content: the layer of changed code has another key, and the runtime's stays."""
+    """Code is content: the layer of changed code has another key, and undone it has the old one."""
     file = tmp_path / "main.py"
     file.write_text("x = 1\n")
-    before, runtime = code_layer(file).key, runtime_layer().key
+    before = code_layer(file).key
 
     file.write_text("x = 1  # one\n")
+    changed = code_layer(file).key
+    file.write_text("x = 1\n")
 
-    assert code_layer(file).key != before
-    assert runtime_layer().key == runtime
+    assert changed != before
+    assert code_layer(file).key == before
 
 
 def test_the_runtime_is_enough_to_run_a_task(tmp_path: Path) -> None:
     """Unpacked where nothing else is, it starts: `python -m imagewright.workflow.entrypoint`, and a user's imports."""
-    for name, (member, content) in tar_of(runtime_layer()).items():
+    (tmp_path / "main.py").write_text("")
+    for name, (member, content) in tar_of(code_layer(tmp_path / "main.py")).items():
         if member.isfile():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(content)
@@ -313,7 +316,7 @@ def test_golden_layer(tmp_path: Path) -> None:
     entry = CopiedFile("a/b.txt", str(tmp_path / "b.txt"), digest_of(b"twelve bytes"), 12, True)
     out = io.BytesIO()
 
-    diff_id = SourceLayer("files", "/root", (entry, CopiedLink("c", "a/b.txt")), 1000).write(NoInputs(), out)
+    diff_id = SourceLayer("files", (Tree("/root", (entry, CopiedLink("c", "a/b.txt")), 1000),)).write(NoInputs(), out)
 
     assert str(diff_id) == digest_of(gzip.decompress(out.getvalue())) == GOLDEN
 

@@ -401,6 +401,18 @@ def test_repr_says_what_was_written() -> None:
     assert repr(ImageSpec(name="demo", packages=["a"])) == "ImageSpec(name='demo', packages=('a',))"
 
 
+def test_passwords_are_shown_nowhere() -> None:
+    """Neither the text of a spec nor the line that it points at holds the login of an index."""
+    spec = ImageSpec(pip_index="https://me:secret@example.com/simple", pip_extra_args="--extra-index-url https://a:b@c")
+
+    shown = f"{spec!r} {spec.where} {spec.where_of('https://me:secret@example.com/simple')}"
+
+    assert "secret" not in shown
+    assert "a:b@" not in shown
+    assert "https://***@example.com/simple" in shown
+    assert spec.pip_index == "https://me:secret@example.com/simple"
+
+
 def test_a_file_that_changes_during_the_build_is_noticed(tmp_path: Path) -> None:
     """The digest is made once; check_unchanged says which file is no longer what it was."""
     (tmp_path / "data.csv").write_text("1")

@@ -32,28 +32,27 @@ _RUNTIME_FOLDERS = ("spec", "workflow")
 
 
 @dataclass(frozen=True, slots=True)
-class SourceLayer:
-    """Files and links below ``folder``, all of it ``owner``'s: readable for everyone, runnable where it was, no times."""
+class Tree:
+    """Files and links below ``folder``, and the folders that they need: all of it ``owner``'s."""
 
-    title: str
     folder: str
     entries: tuple[Copied, ...]
     owner: int
 
+
+@dataclass(frozen=True, slots=True)
+class SourceLayer:
+    """Trees of files of this machine: readable for everyone, runnable where they were, without times."""
+
+    title: str
+    trees: tuple[Tree, ...]
+
     @property
     def key(self) -> Digest:
         """A digest over the paths, the contents' digests, the executable bits and the links' targets."""
+        trees = [[tree.folder, tree.owner, spelled(tree.entries)] for tree in self.trees]
         return digest_of(
-            canonical_json(
-                {
-                    "kind": "source",
-                    "writer": VERSION,
-                    "encoder": Fast().id,
-                    "folder": self.folder,
-                    "owner": self.owner,
-                    "entries": spelled(self.entries),
-                }
-            )
+            canonical_json({"kind": "source", "writer": VERSION, "encoder": Fast().id, "trees": trees}),
         )
 
     @property
@@ -68,19 +67,8 @@ class SourceLayer:
             BuildError: A file is not what it was when the layer was planned (IW302).
         """
         with LayerWriter(out, encoder=Fast()) as writer:
-            made: set[str] = set()
-            writer.directory(self.folder, uid=self.owner, gid=self.owner)
-            for entry in sorted(self.entries, key=lambda entry: entry.path):
-                path = f"{self.folder}/{entry.path}"
-                for parent in _parents(entry.path):
-                    if parent not in made:
-                        made.add(parent)
-                        writer.directory(f"{self.folder}/{parent}", uid=self.owner, gid=self.owner)
-                if isinstance(entry, CopiedLink):
-                    writer.symlink(path, entry.target, uid=self.owner, gid=self.owner)
-                else:
-                    mode = 0o755 if entry.executable else 0o644
-                    writer.file(path, _content(entry), mode, size=entry.size, uid=self.owner, gid=self.owner)
+            for tree in self.trees:
+                _write_tree(tree, writer)
         return writer.diff_id
 
 
@@ -95,7 +83,7 @@ def source_layers(spec: ImageSpec) -> tuple[SourceLayer, ...]:
     large = tuple(entry for entry in spec.copied if isinstance(entry, CopiedFile) and entry.size >= _LARGE)
     small = tuple(entry for entry in spec.copied if not isinstance(entry, CopiedFile) or entry.size < _LARGE)
     return tuple(
-        SourceLayer(title, CODE_FOLDER, entries, USER)
+        SourceLayer(title, (Tree(CODE_FOLDER, entries, USER),))
         for title, entries in (("large files", large), ("files", small))
         if entries
     )
@@ -114,8 +102,9 @@ def code_files(
 
 
 def code_layer(entry_file: Path, mode: CopyFileDetection = CopyFileDetection.LOADED_MODULES) -> SourceLayer:
-    """The last layer of an image that a task runs in: the code of the run."""
-    return SourceLayer("code", CODE_FOLDER, code_files(entry_file, mode)[1], USER)
+    """The last layer of an image that a task runs in: the code of the run, and the runtime that calls it."""
+    code = Tree(CODE_FOLDER, code_files(entry_file, mode)[1], USER)
+    return SourceLayer("code", (code, Tree(RUNTIME_FOLDER, runtime_files(), 0)))
 
 
 def runtime_files() -> tuple[Copied, ...]:
@@ -128,9 +117,21 @@ def runtime_files() -> tuple[Copied, ...]:
     return tuple(entry for entry in entries if entry is not None)
 
 
-def runtime_layer() -> SourceLayer:
-    """imagewright's own files for task containers: the same layer for every run of one version."""
-    return SourceLayer("imagewright runtime", RUNTIME_FOLDER, runtime_files(), 0)
+def _write_tree(tree: Tree, writer: LayerWriter) -> None:
+    owner = tree.owner
+    made = {""}
+    writer.directory(tree.folder, uid=owner, gid=owner)
+    for entry in sorted(tree.entries, key=lambda entry: entry.path):
+        for parent in _parents(entry.path):
+            if parent not in made:
+                made.add(parent)
+                writer.directory(f"{tree.folder}/{parent}", uid=owner, gid=owner)
+        path = f"{tree.folder}/{entry.path}"
+        if isinstance(entry, CopiedLink):
+            writer.symlink(path, entry.target, uid=owner, gid=owner)
+        else:
+            mode = 0o755 if entry.executable else 0o644
+            writer.file(path, _content(entry), mode, size=entry.size, uid=owner, gid=owner)
 
 
 def _parents(path: str) -> list[str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imagewright.errors import BuildError, SpecError, Where
+from imagewright.errors import BuildError, SpecError, Where, redacted
 from imagewright.oci.digest import Digest, canonical_json, digest_of, hex_of
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -135,7 +135,7 @@ class ImageSpec:
             for field, check in CHECKS.items()
             if (value := getattr(self, field)) != check(field, "imagewright" if field == "name" else None)
         )
-        return f"ImageSpec({', '.join(shown)})"
+        return redacted(f"ImageSpec({', '.join(shown)})")
 
     def __hash__(self) -> int:
         return hash(self.declared)

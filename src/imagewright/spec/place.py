@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from imagewright.errors import Where
+from imagewright.errors import Where, redacted
 
 NOWHERE = Where("", 0)
 
@@ -23,7 +23,8 @@ def caller() -> Where:
             file = frame.f_code.co_filename
             if not file.startswith("<"):
                 file = os.path.abspath(file)
-            return Where(file, frame.f_lineno, linecache.getline(file, frame.f_lineno, frame.f_globals).strip())
+            text = linecache.getline(file, frame.f_lineno, frame.f_globals)
+            return Where(file, frame.f_lineno, redacted(text.strip()))
         frame = frame.f_back  # type: ignore[assignment]
     return NOWHERE
 
@@ -39,7 +40,7 @@ def line_with(where: Where, part: str) -> Where:
     for number in range(where.line, where.line + _LINES_OF_A_CALL if part and where.line else where.line):
         text = linecache.getline(where.file, number)
         if part in text:
-            return Where(where.file, number, text.strip(), part)
+            return Where(where.file, number, redacted(text.strip()), redacted(part))
         depth += sum(map(text.count, "([{")) - sum(map(text.count, ")]}"))
         if depth <= 0:
             break
