@@ -5,7 +5,9 @@ import json
 from imagewright.errors import IntegrityError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
+from imagewright.oci.digest import Digest
 from imagewright.oci.manifest import MAX_BYTES, Manifest
+from imagewright.store.protocol import BlobStore
 
 
 def blobs_of(blob: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
@@ -20,6 +22,26 @@ def blobs_of(blob: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
         raise IntegrityError(
             f"{blob.digest} is not what it is announced as: {blob.media_type}", why=str(error)
         ) from error
+
+
+def reachable(source: BlobStore, root: Descriptor) -> tuple[tuple[Descriptor, ...], tuple[Descriptor, ...]]:
+    """The blobs that a manifest or an index leads to, and the manifests in the order in which they may be pushed.
+
+    Each comes once; ``root`` is the last manifest.
+    """
+    blobs: dict[Digest, Descriptor] = {}
+    manifests: dict[Digest, Descriptor] = {}
+
+    def visit(blob: Descriptor) -> None:
+        if not is_manifest(blob):
+            blobs[blob.digest] = blob
+        elif blob.digest not in manifests:
+            for part in blobs_of(blob, b"".join(source.fetch(blob))):
+                visit(part)
+            manifests[blob.digest] = blob
+
+    visit(root)
+    return tuple(blobs.values()), tuple(manifests.values())
 
 
 def is_manifest(blob: Descriptor) -> bool:

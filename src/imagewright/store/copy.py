@@ -8,7 +8,7 @@ from imagewright.events import BlobPushed, Listener, nobody
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest
 from imagewright.parallel import run_all
-from imagewright.store.contents import blobs_of, is_manifest
+from imagewright.store.contents import is_manifest, reachable
 from imagewright.store.protocol import BlobStore, ImageStore
 
 JOBS = 4
@@ -31,11 +31,9 @@ def copy_image(
     Raises:
         NetworkError, CredentialsError, StoreError, IntegrityError: As the stores do. ``kept`` says what has arrived.
     """
-    manifests: list[Descriptor] = []
-    blobs: dict[Digest, Descriptor] = {}
-    _collect(source, manifest, manifests, blobs)
+    blobs, manifests = reachable(source, manifest)
     # A large layer that is begun last would be waited for alone.
-    largest_first = sorted(blobs.values(), key=lambda blob: -blob.size)
+    largest_first = sorted(blobs, key=lambda blob: -blob.size)
     carrier = _Carrier(source, destination, len(blobs), listen)
     try:
         run_all(carrier.carry, largest_first, jobs=jobs)
@@ -89,14 +87,3 @@ class Fetched:
     def __iter__(self) -> Iterator[bytes]:
         self.read = True
         return self._source.fetch(self._blob)
-
-
-def _collect(source: BlobStore, blob: Descriptor, manifests: list[Descriptor], blobs: dict[Digest, Descriptor]) -> None:
-    """Everything that ``blob`` leads to: manifests in the order in which they may be pushed, and each other blob once."""
-    if not is_manifest(blob):
-        blobs[blob.digest] = blob
-        return
-    for part in blobs_of(blob, b"".join(source.fetch(blob))):
-        _collect(source, part, manifests, blobs)
-    if blob not in manifests:
-        manifests.append(blob)

@@ -119,7 +119,8 @@ class Layout:
     def images(self) -> list[StoredImage]:
         """Everything that has a tag, sorted by it."""
         named = ((entry.annotations.get(REF_NAME), entry) for entry in self._index())
-        return sorted((StoredImage(name, entry) for name, entry in named if name), key=lambda image: image.name_tag)
+        images = [StoredImage(name, _without_name(entry)) for name, entry in named if name]
+        return sorted(images, key=lambda image: image.name_tag)
 
     def tag(self, manifest: Descriptor, tag: str) -> None:
         """Let ``tag`` point to a manifest that is here, with all that it names, all of it on disk."""
@@ -291,6 +292,10 @@ class Layout:
             yield
         finally:
             os.close(file)
+
+
+def _without_name(entry: Descriptor) -> Descriptor:
+    return replace(entry, annotations={name: text for name, text in entry.annotations.items() if name != REF_NAME})
 
 
 def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
