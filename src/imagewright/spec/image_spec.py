@@ -335,7 +335,7 @@ class ImageSpec:
                     content["project"] = spelled_project(file.parent)
             named = sorted({path for package in self.packages if (path := local_path(package))})
             if named:
-                content["local_packages"] = [[path, spelled_local(path, self.directory)] for path in named]
+                content["local_packages"] = [[path, spelled_local("packages", path, self.directory)] for path in named]
             if copied:
                 content["files"] = spelled(copied)
         except Refused as refused:

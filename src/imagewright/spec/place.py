@@ -19,7 +19,7 @@ def caller() -> Where:
     """The line, outside imagewright, that is being run: absolute file name, line and its text."""
     frame = sys._getframe(1)
     while frame is not None:
-        if frame.f_globals.get("__name__", "").partition(".")[0] not in _OURS:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _OURS:
             file = frame.f_code.co_filename
             if not file.startswith("<"):
                 file = os.path.abspath(file)

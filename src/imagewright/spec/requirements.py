@@ -39,13 +39,13 @@ def spelled_project(folder: Path) -> list[list[object]]:
     return spelled(copied_files(sorted(walk(str(folder), Ignores(folder).ignored)), folder))
 
 
-def spelled_local(path: str, folder: Path) -> object:
+def spelled_local(field: str, path: str, folder: Path) -> object:
     """The contents of a wheel, sdist or project folder that a requirement names by its path."""
     file = folder / path
     if file.is_dir():
         return spelled_project(file)
     if not file.is_file():
-        raise Refused("packages", path, f"is not in {folder}", fix="build it first, or name it by its index", part=path)
+        raise Refused(field, path, f"is not in {folder}", fix="build it first, or name it by its index", part=path)
     return digest_of_file(str(file))[0]
 
 
@@ -62,9 +62,11 @@ def _follow(name: str, file: Path, found: dict[str, object]) -> None:
             _follow(os.path.normpath(os.path.join(os.path.dirname(name), match["file"])), included, found)
             continue
         match = _EDITABLE.fullmatch(line)
-        path = match["path"] if match else local_path(line.partition(" #")[0])
-        if path and not line.lstrip().startswith("#"):
-            found[os.path.normpath(os.path.join(os.path.dirname(name), path))] = spelled_local(path, file.parent)
+        is_requirement = not line.lstrip().startswith(("#", "-"))
+        path = match["path"] if match else local_path(line.partition(" #")[0]) if is_requirement else ""
+        if path:
+            local = spelled_local("requirements", path, file.parent)
+            found[os.path.normpath(os.path.join(os.path.dirname(name), path))] = local
 
 
 def _logical_lines(file: Path) -> list[str]:
