@@ -154,6 +154,15 @@ def test_what_must_not_arrive_twice_is_sent_once() -> None:
     assert len(network.seen) == 1
 
 
+def test_what_nobody_looked_at_is_sent_again() -> None:
+    """A 429 is repeated even so."""
+    network = Network(Made(429), Made(201))
+
+    network.transport().request("PUT", "https://example.com/", content=b"x", ok=(201,), repeat=False)
+
+    assert len(network.seen) == 2
+
+
 def test_a_body_is_opened_anew_for_each_try() -> None:
     """Streamed content is sent whole the second time as well, and both times are counted."""
     network = Network(Made(503), Made(201))

@@ -201,7 +201,8 @@ class Transport:
     ) -> Response:
         """The answer to a request, its body of up to ``limit`` bytes read.
 
-        Without ``repeat`` it is sent once: for what must not arrive twice.
+        Without ``repeat`` it is sent once, for what must not arrive twice; only a 429, which says that nobody looked
+        at it, is still followed by another try.
 
         Raises:
             AnswerError: The status is not in ``ok`` (IW503).
@@ -251,7 +252,7 @@ class Transport:
         while True:
             tries += 1
             pause = self._chance() * min(0.4 * 2 ** (tries - 1), MAX_PAUSE_SECONDS)
-            last = not repeat or tries == MAX_TRIES
+            last = tries == MAX_TRIES
             try:
                 answer = one_try(max(BUDGET_SECONDS - (self._clock() - start), 0.5))
             except Unanswered as error:
@@ -260,10 +261,10 @@ class Transport:
                 sure = error.kind in ("no such host", "untrusted") or (
                     error.kind == "refused" and is_loopback(_host(url))
                 )
-                if last or sure or seconds + pause >= BUDGET_SECONDS:
+                if last or sure or not repeat or seconds + pause >= BUDGET_SECONDS:
                     raise _no_answer(url, error, tries, seconds) from error
             else:
-                if last or answer.status in ok or answer.status not in _TRANSIENT:
+                if last or answer.status in ok or answer.status not in (_TRANSIENT if repeat else {429}):
                     return answer
                 pause = _retry_after(answer.headers) or pause
             self._sleep(pause)

@@ -110,7 +110,15 @@ class Repository:
 
     def _upload(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
         """Send a blob in one piece, as a stream. After a lost answer the blob is asked for before it is sent again."""
-        once = iter(chunks) is chunks
+        once, opened = iter(chunks) is chunks, False
+
+        def content() -> Iterator[bytes]:
+            nonlocal opened
+            if once and opened:
+                raise NetworkError(f"{self._name} wants blob {blob.digest} again, and it can be read only once")
+            opened = True
+            return verified(blob, chunks, "what was to be pushed")
+
         for remaining in reversed(range(UPLOAD_TRIES)):
             try:
                 started = self._session.request("push to", "POST", "blobs/uploads/", content=b"", ok=(201, 202))
@@ -123,7 +131,7 @@ class Repository:
                     "PUT",
                     f"{location}{joint}digest={blob.digest}",
                     headers={"content-type": "application/octet-stream", "content-length": str(blob.size)},
-                    content=lambda: verified(blob, chunks, "what was to be pushed"),
+                    content=content,
                     ok=(201, 204),
                     repeat=False,
                 )
