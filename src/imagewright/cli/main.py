@@ -29,6 +29,9 @@ class Entry(NamedTuple):
 
 COMMANDS = {
     "init": Entry("init", "Write a project with an image, a task and a test."),
+    "run": Entry("run", "Run a workflow of a file, and print its result."),
+    "build": Entry("build", "Build the images that a file names, where they are not there yet."),
+    "lock": Entry("lock", "Write the lock files of the images that a file names."),
     "image": Entry("image", "List, inspect, export and remove the images of the local store."),
     "cache": Entry("cache", "Say how big the cache is and where, and throw away what nothing needs."),
     "config": Entry("config", "Show and change the settings."),

@@ -69,6 +69,15 @@ _BUILD = (
     ),
 )
 
+timeout_option = _option(
+    "--timeout",
+    setting="timeout",
+    type=click.IntRange(min=0),
+    metavar="SECONDS",
+    help="How long a task may take that has no limit of its own; 0 is for ever.",
+)
+"""For the command that runs tasks."""
+
 
 def talk_options(command: F) -> F:
     """How much is said, and how: for every command."""

@@ -1,0 +1,89 @@
+"""`imagewright build --dry-run`: what a build would do to each layer, with bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from imagewright.build.destination import place_of, target_reference
+from imagewright.build.records import Records
+from imagewright.build.resolve import lock_of
+from imagewright.build.session import Session
+from imagewright.builders.native import check_supported, plan_of
+from imagewright.cli.terminal import clean, many, size_text
+from imagewright.layer.planned import PlannedLayer
+from imagewright.oci.digest import hex_of
+from imagewright.oci.reference import Reference
+from imagewright.spec import ImageSpec
+from imagewright.store.layout import Layout
+
+How = Literal["known", "write", "download"]
+
+_WORDS: dict[How, str] = {"known": "in the store", "write": "to write", "download": "to download and write"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One layer. ``size`` is in bytes: of the layer when it is known, else of the files that it is made from."""
+
+    title: str
+    how: How
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a build would do. ``exists`` says that the image is there, so that nothing would be done."""
+
+    name: str
+    reference: Reference
+    exists: bool
+    rows: tuple[Row, ...]
+
+
+def describe(spec: ImageSpec, session: Session) -> DryRun:
+    """What building this spec would do. It resolves the requirements; it writes and downloads no layer."""
+    platform = check_supported(spec)
+    reference = target_reference(spec, session)
+    exists = place_of(reference, session).resolve() is not None
+    lock = lock_of(spec, platform, session, upgrade=session.upgrade)
+    rows = tuple(_row(layer, session) for layer in plan_of(spec, lock).layers)
+    return DryRun(spec.name, reference, exists, rows)
+
+
+def _row(planned: PlannedLayer, session: Session) -> Row:
+    layer = Records(session.layers_dir).find(planned.key)
+    if layer is not None and Layout(session.store_dir).exists(layer.descriptor):
+        return Row(planned.title, "known", layer.descriptor.size)
+    missing = [
+        file
+        for file in planned.inputs
+        if not file.url.startswith("file:") and not (session.files_dir / "sha256" / hex_of(file.digest)).exists()
+    ]
+    if missing:
+        return Row(planned.title, "download", sum(file.size for file in missing))
+    return Row(planned.title, "write", sum(file.size for file in planned.inputs))
+
+
+def as_text(dry: DryRun) -> str:
+    """A line for each layer that would be made, one for those that are there, and the sum."""
+    lines = [f"{dry.name}  {dry.reference}"]
+    if dry.exists:
+        return f"{lines[0]}\n  there already: nothing would be done"
+    known = [row for row in dry.rows if row.how == "known"]
+    if known:
+        lines.append(f"  {many(len(known), 'layer'):<40}{_size(known):>9}  {_WORDS['known']}")
+    lines += [
+        f"  {clean(row.title):<40}{size_text(row.size):>9}  {_WORDS[row.how]}" for row in dry.rows if row.how != "known"
+    ]
+    wanted = [row for row in dry.rows if row.how == "download"]
+    return "\n".join([*lines, f"  {'to download in all':<40}{_size(wanted):>9}"])
+
+
+def as_json(dry: DryRun) -> dict[str, Any]:
+    """The same for programs."""
+    rows = [{"title": row.title, "how": row.how, "size": row.size} for row in dry.rows]
+    return {"name": dry.name, "reference": str(dry.reference), "exists": dry.exists, "layers": rows}
+
+
+def _size(rows: Sequence[Row]) -> str:
+    return size_text(sum(row.size for row in rows))

@@ -1,0 +1,57 @@
+"""`imagewright lock FILE`: what a file's images are made of, pinned, as files to keep beside it."""
+
+from pathlib import Path
+
+import click
+
+from imagewright.build.lock import requirements_of
+from imagewright.build.lock_file import lock_file, lock_text, read_lock
+from imagewright.build.resolve import lock_of
+from imagewright.builders.native import check_supported
+from imagewright.cli.app import App
+from imagewright.cli.options import build_options, talk_options
+from imagewright.cli.session import session_of
+from imagewright.cli.terminal import many
+from imagewright.cli.userfile import read_file, specs_in
+from imagewright.errors import StoreError
+from imagewright.oci.platform import Platform
+from imagewright.spec import ImageSpec
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--show", is_flag=True, help="Print the locks on stdout, and write no file.")
+@click.option("--upgrade", is_flag=True, help="Resolve anew, even when there is a lock file.")
+@build_options
+@talk_options
+@click.pass_obj
+def lock(app: App, file: Path, show: bool, upgrade: bool) -> None:
+    """Write the lock files of the images that a file names.
+
+    They are pylock.toml files (PEP 751), which pip and uv can read. As long as one is there, its image is made of exactly what it
+    lists.
+    """
+    session = session_of(app, upgrade=upgrade)
+    texts: dict[str, str] = {}
+    for spec in specs_in(read_file(file)):
+        platform = check_supported(spec)
+        path = lock_file(spec, platform)
+        known = path.read_text(encoding="utf-8") if path.exists() else ""
+        locked = lock_of(spec, platform, session, upgrade=upgrade or not _answers(known, spec, platform))
+        text = texts[str(path)] = lock_text(locked)
+        if show:
+            continue
+        try:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise StoreError(f"the lock file {path} cannot be written", why=str(error)) from error
+        verb = "Unchanged" if text == known else "Wrote"
+        shown = path.relative_to(app.directory) if path.is_relative_to(app.directory) else path
+        app.console.say(f"{verb} {shown}  {many(len(locked.wheels), 'package')}, {len(locked.base.debs)} of Debian")
+    app.console.answer("\n".join(texts.values()).rstrip() if show else "", {"locks": texts})
+
+
+def _answers(known: str, spec: ImageSpec, platform: Platform) -> bool:
+    """Whether the text of a lock file is of what the image asks for now. One that cannot be read is an error."""
+    return not known or read_lock(known, name="the lock file").asked == requirements_of(spec, platform)
