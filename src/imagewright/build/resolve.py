@@ -78,7 +78,14 @@ def _base(spec: ImageSpec, platform: Platform, session: Session) -> LockedBase:
     except LockError as error:
         error.where = error.where or spec.where_of(spec.python)
         raise
-    session.listen(BaseReady(spec.name, plan_base(base).title, "assembled", time.monotonic() - started))
+    session.listen(
+        BaseReady(
+            spec.name,
+            " + ".join(layer.title for layer in plan_base(base).layers),
+            "assembled",
+            time.monotonic() - started,
+        )
+    )
     return base
 
 
