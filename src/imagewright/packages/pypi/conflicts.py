@@ -1,0 +1,104 @@
+"""No two wheels may write one path with different bytes: found before anything is written."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from imagewright.errors import LockError
+from imagewright.layer.planned import Inputs
+from imagewright.packages.pypi.install import Placement, installed_files
+from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.packages.pypi.members import file_and_folder, read_member
+from imagewright.packages.pypi.members_archive import Archive, open_archive
+from imagewright.packages.pypi.members_directory import list_names
+from imagewright.packages.pypi.scripts import commands
+from imagewright.packages.pypi.wheel import Recorded, folders, open_wheel
+from imagewright.packages.target import Target
+
+
+class Claims:
+    """Which wheel writes which path, and what."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[str, Recorded | None]] = {}
+        self._folders: dict[str, str] = {}
+
+    def take(self, wheel: str, path: str, recorded: Recorded | None) -> bool:
+        """Whether the path was free; False when it has the same content already.
+
+        Raises:
+            LockError: IW207: another wheel has something else there.
+        """
+        before = self._files.get(path)
+        if before is not None:
+            if recorded is None or before[1] != recorded:
+                raise _conflict(before[0], wheel, path)
+            return False
+        if path in self._folders:
+            raise _conflict(self._folders[path], wheel, path)
+        folder = path.rpartition("/")[0]
+        while folder and folder not in self._folders:
+            if folder in self._files:
+                raise _conflict(self._files[folder][0], wheel, folder)
+            self._folders[folder] = wheel
+            folder = folder.rpartition("/")[0]
+        self._files[path] = (wheel, recorded)
+        return True
+
+
+def check_conflicts(
+    wheels: Iterable[LockedWheel], inputs: Inputs, target: Target, *, allow_bad_record: frozenset[str] = frozenset()
+) -> None:
+    """Pass when no path would get two contents. Reads the ends of the wheels' files; more only where paths meet.
+
+    Raises:
+        LockError: IW207: two wheels have different files for one path; it names both.
+        RefusedArchive: IW303: a wheel cannot be read. Not every rule is looked at here: writing its layer does that.
+    """
+    owners: dict[str, LockedWheel] = {}
+    meeting: dict[LockedWheel, set[str]] = defaultdict(set)
+    for wheel in sorted(wheels):
+        with open_archive(inputs.path(wheel.file), wheel.filename) as archive:
+            for path in _paths(archive, target):
+                owner = owners.setdefault(path, wheel)
+                if owner is not wheel:
+                    meeting[owner].add(path)
+                    meeting[wheel].add(path)
+    both = file_and_folder(owners, owners)
+    if both:
+        below = min(path for path in owners if path.startswith(both + "/"))
+        raise _conflict(owners[both].filename, owners[below].filename, both)
+    claims = Claims()
+    for locked, paths in sorted(meeting.items()):
+        allowed = locked.name in allow_bad_record
+        with open_wheel(inputs.path(locked.file), locked.filename, allow_bad_record=allowed) as opened:
+            for file in installed_files(opened, target):
+                if file.path in paths:
+                    claims.take(locked.filename, file.path, file.recorded)
+
+
+def _paths(archive: Archive, target: Target) -> set[str]:
+    """Where the wheel's files go, commands included."""
+    names = list_names(archive)
+    distribution, dist_info = folders(archive, {name.partition("/")[0] for name in names if "/" in name})
+    data = dist_info.removesuffix(".dist-info") + ".data"
+    placement = Placement(target, distribution, data)
+    paths = {
+        placement.path(archive, name) if name.startswith(data) else f"{target.site_packages}/{name}" for name in names
+    }
+    entry_points = names.get(f"{dist_info}/entry_points.txt")
+    if entry_points is not None:
+        text = archive.read(read_member(archive, entry_points)).decode("utf-8", "replace")
+        try:
+            paths |= {f"{target.prefix}/bin/{command.name}" for command in commands(text)}
+        except ValueError as error:
+            raise archive.refused(f"its entry points are wrong: {error}") from error
+    return paths
+
+
+def _conflict(first: str, second: str, path: str) -> LockError:
+    return LockError(
+        f"two packages have different files for {path}",
+        code="IW207",
+        why=(f"one is in {first}", f"the other in {second}"),
+        fix="leave one of them out, or take versions of them that can live together",
+    )
