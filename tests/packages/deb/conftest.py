@@ -4,6 +4,7 @@ import hashlib
 import lzma
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,16 @@ import pysequoia
 import pytest
 
 from imagewright.errors import ImagewrightError
+from imagewright.layer.planned import InputFile
+from imagewright.oci.digest import digest_of, hex_of
+from imagewright.oci.platform import Platform
+from imagewright.packages.deb.base import Base, plan_base
+from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.deb.mirror import Mirrors, apt_sources, mirrors_of
 from imagewright.packages.deb.release import Archive
+from imagewright.packages.deb.resolve import resolve_base
 from imagewright.packages.deb.signature import DEFAULT_KEYRING
+from imagewright.parallel import run_all
 from imagewright.transport import Timeouts, Transport
 
 MIRRORS = Mirrors("http://mirror.example.com/debian", "http://mirror.example.com/debian-security")
@@ -143,3 +151,64 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+class Downloads:
+    """Inputs from the real archive, kept in a folder by digest."""
+
+    def __init__(self, place: Archive, folder: Path) -> None:
+        self._place, self._folder = place, folder
+
+    def path(self, file: InputFile) -> Path:
+        path = self._folder / f"{hex_of(file.digest)}.deb"
+        if not path.exists():
+            data = self._place.transport.request("GET", self._place.mirrors.url(file.url)).body
+            assert digest_of(data) == file.digest
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_suffix(".part")
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        return path
+
+
+@pytest.fixture(scope="session")
+def downloads(debian: Archive, cache: Path) -> Downloads:
+    return Downloads(debian, cache / "files")
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A base that was written: its layer's file, diff_id, and the tree that GNU tar unpacks from it."""
+
+    locked: LockedBase
+    base: Base
+    layer: Path
+    diff_id: str
+    root: Path
+
+
+Assemble = Callable[..., Assembled]
+
+
+@pytest.fixture(scope="session")
+def assemble(debian: Archive, downloads: Downloads, tmp_path_factory: pytest.TempPathFactory) -> Assemble:
+    """``assemble("3.11")`` is the base of that Python, made once a session. Unpacked with owners only for root."""
+    made: dict[tuple[str, str], Assembled] = {}
+
+    def once(python: str, architecture: str = "amd64") -> Assembled:
+        if (python, architecture) not in made:
+            locked = resolve_base(python, Platform("linux", architecture), debian)
+            base = plan_base(locked)
+            folder = tmp_path_factory.mktemp(f"base-{python}-{architecture}")
+            (layer,) = base.layers
+            # Several at a time: the layer's own lanes would wait for the network.
+            run_all(downloads.path, layer.inputs, jobs=8)
+            with (folder / "layer.tar.gz").open("wb") as out:
+                diff_id = layer.write(downloads, out)
+            (folder / "root").mkdir()
+            command = ["tar", "--numeric-owner", "-xpzf", str(folder / "layer.tar.gz"), "-C", str(folder / "root")]
+            subprocess.run(command, check=True, timeout=120)
+            made[python, architecture] = Assembled(locked, base, folder / "layer.tar.gz", diff_id, folder / "root")
+        return made[python, architecture]
+
+    return once

@@ -1,0 +1,116 @@
+"""The default base image: its layer, what a container of it starts with, and what wheels are chosen for."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from imagewright.layer import writer as layer_writer
+from imagewright.layer.encoder import Fast
+from imagewright.layer.planned import InputFile, Inputs, PlannedLayer, Sink
+from imagewright.layer.writer import LayerWriter
+from imagewright.oci.config import ImageConfig
+from imagewright.oci.digest import DiffID, Digest, canonical_json, digest_of
+from imagewright.packages.deb.accounts import HOME, UID
+from imagewright.packages.deb.effects import before, effects
+from imagewright.packages.deb.locked import LockedBase
+from imagewright.packages.deb.releases import ARCHITECTURES, release_named
+from imagewright.packages.deb.system import System
+from imagewright.packages.deb.unpack import LANES, Tree, unpack
+from imagewright.packages.target import Target
+
+VERSION = 1
+"""Goes into the layer's key. Count it up when equal packages give other bytes."""
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A base image that is decided: its layers, lowest first, its config without layers, and its target."""
+
+    layers: tuple[PlannedLayer, ...]
+    config: ImageConfig
+    target: Target
+
+
+@dataclass(frozen=True)
+class BaseLayer:
+    """All of a base's packages in one layer: a `PlannedLayer`. docs/decisions/0051 says why it is one.
+
+    ``lanes`` is how many packages are unpacked at a time; no byte depends on it.
+    """
+
+    base: LockedBase
+    lanes: int = LANES
+
+    @cached_property
+    def key(self) -> Digest:
+        """The digest of the packages and of what writes them."""
+        return digest_of(
+            canonical_json(
+                {
+                    "kind": "debian base",
+                    "version": VERSION,
+                    "writer": layer_writer.VERSION,
+                    "encoder": Fast().id,
+                    "release": self.base.release,
+                    "python": self.base.python,
+                    "platform": str(self.base.platform),
+                    "debs": [deb.file.digest for deb in self.base.debs],
+                }
+            )
+        )
+
+    @property
+    def title(self) -> str:
+        """What a person reads."""
+        return f"debian {release_named(self.base.release).number} + python {self.base.python}"
+
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """The packages' files."""
+        return tuple(deb.file for deb in self.base.debs)
+
+    def write(self, inputs: Inputs, out: Sink) -> DiffID:
+        """Write the layer. Memory stays below some 150 MB: the packages on their way, and what the effects need.
+
+        Raises:
+            BuildError: A package is broken or hostile (IW303), or two have the same file (IW302).
+        """
+        architecture = ARCHITECTURES[self.base.platform.architecture]
+        system = System(architecture)
+        # base-files comes first, as in every installation: its modes of /tmp and the like are the ones that count.
+        debs = sorted(self.base.debs, key=lambda deb: (deb.name != "base-files", deb.name))
+        with LayerWriter(out, encoder=Fast()) as writer:
+            tree = Tree(writer, system)
+            for entry in before(architecture):
+                tree.add(entry)
+            unpack(debs, inputs, tree, system, lanes=self.lanes)
+            for entry in effects(system, self.base.python):
+                tree.add(entry)
+        return writer.diff_id
+
+
+def plan_base(locked: LockedBase, *, lanes: int = LANES) -> Base:
+    """The base image of these packages. Pure: equal packages, equal base. ``lanes`` as in `BaseLayer`."""
+    target = Target(
+        locked.platform,
+        locked.python,
+        f"/usr/bin/python{locked.python}",
+        ("glibc", _upstream(locked, "libc6")),
+        python_full_version=_upstream(locked, f"python{locked.python}"),
+    )
+    config = ImageConfig(
+        locked.platform,
+        {"PATH": f"{target.prefix}/bin:{_PATH}", "LANG": "C.UTF-8"},
+        command=("/bin/bash",),
+        workdir=HOME,
+        user=f"{UID}:{UID}",
+    )
+    return Base((BaseLayer(locked, lanes),), config, target)
+
+
+def _upstream(locked: LockedBase, name: str) -> str:
+    """``2.36`` of a package of version ``2.36-9+deb12u10``; what Debian adds (``~rc1``, ``+dfsg``) is left out."""
+    version = locked.deb(name).version.rpartition(":")[2]
+    return re.split(r"[^0-9.]", version, maxsplit=1)[0].rstrip(".")

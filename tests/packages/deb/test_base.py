@@ -1,0 +1,192 @@
+import gzip
+import hashlib
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from imagewright.oci.platform import Platform
+from imagewright.packages.deb.base import plan_base
+from imagewright.packages.deb.elf import MACHINES, library
+from imagewright.packages.deb.releases import RELEASES
+from imagewright.packages.deb.resolve import resolve_base
+
+from .conftest import Assemble, Assembled, Downloads, FakeArchive, stanza
+
+PYTHONS = [release.python for release in RELEASES]
+
+# What a wheel with compiled code and a task's runtime lean on.
+IMPORTS = """
+import asyncio, bz2, ctypes, curses, decimal, lzma, readline, sqlite3, ssl, sys, uuid, zlib, zoneinfo
+zoneinfo.ZoneInfo("Europe/Berlin")
+trusted = ssl.create_default_context(cafile="/etc/ssl/certs/ca-certificates.crt")
+assert len(trusted.get_ca_certs()) > 100
+assert sys.flags.utf8_mode or sys.getfilesystemencoding() == "utf-8"
+if sys.version_info < (3, 12):
+    import distutils.version, lib2to3
+for name in ("libstdc++.so.6", "libgomp.so.1"):
+    ctypes.CDLL(name)
+print("all there")
+"""
+
+
+def run(root: Path, *command: str) -> str:
+    """What a command prints in the tree, with the config's environment."""
+    done = subprocess.run(
+        ["chroot", str(root), *command],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    return done.stdout
+
+
+@pytest.fixture(params=PYTHONS)
+def root(request: pytest.FixtureRequest, assemble: Assemble) -> Assembled:
+    """Each base that this machine can run."""
+    if os.getuid():
+        pytest.skip("chroot needs root")
+    if os.uname().machine != "x86_64":
+        pytest.skip("the bases of the test are for x86_64")
+    return assemble(request.param)
+
+
+def test_the_plan_needs_no_file(archive: FakeArchive) -> None:
+    """Config and target follow from the lock alone; the key follows from the packages' digests."""
+    stanzas = [stanza(name) for name in ("base-files", "apt", "ca-certificates", "libgomp1", "python3", "tzdata")]
+    stanzas += [stanza("usr-is-merged"), stanza("python3-distutils", Depends="libc6, python3.11")]
+    stanzas += [stanza("libc6", "2.36-9+deb12u10"), stanza("python3.11", "3.11.2-6+deb12u6")]
+    archive.suite("bookworm", "\n".join(stanzas))
+    archive.suite("bookworm-updates", stanza("other"))
+    archive.suite("bookworm-security", stanza("other"), codename="bookworm-security")
+
+    locked = resolve_base("3.11", Platform("linux", "arm64"), archive.place())
+    base = plan_base(locked)
+
+    assert base.target.libc == ("glibc", "2.36")
+    assert base.target.python_full_version == "3.11.2"
+    assert base.target.interpreter == "/usr/bin/python3.11"
+    assert base.config.env["PATH"].startswith("/opt/imagewright/bin:")
+    assert (base.config.user, base.config.workdir) == ("1000:1000", "/root")
+    (layer,) = base.layers
+    assert layer.title == "debian 12 + python 3.11"
+    assert layer.key == plan_base(locked).layers[0].key
+    other = resolve_base("3.11", Platform("linux", "amd64"), archive.place())
+    assert layer.key != plan_base(other).layers[0].key
+
+
+@pytest.mark.network
+@pytest.mark.root
+@pytest.mark.tool
+def test_python_runs(root: Assembled) -> None:
+    """The interpreter at the target's path has its standard library, certificates, time zones and C++ libraries."""
+    assert run(root.root, root.base.target.interpreter, "-c", IMPORTS) == "all there\n"
+    said = run(root.root, "/usr/bin/python3", "-c", "import sys; print('%d.%d.%d' % sys.version_info[:3])")
+    assert said.strip() == root.base.target.python_full_version
+
+
+@pytest.mark.network
+@pytest.mark.root
+@pytest.mark.tool
+def test_dpkg_finds_every_package_whole(root: Assembled) -> None:
+    """All are installed, each file is there with the right bytes, and nothing is half done."""
+    listed = run(root.root, "dpkg-query", "-W", "-f", "${Package} ${Version} ${db:Status-Abbrev}\n").splitlines()
+
+    (layer,) = root.base.layers
+    assert len(listed) == len(layer.inputs)
+    assert {line.split(" ", 2)[2].strip() for line in listed} == {"ii"}
+    assert run(root.root, "dpkg", "--verify") == ""
+    assert run(root.root, "dpkg", "--audit") == ""
+
+
+@pytest.mark.network
+@pytest.mark.root
+@pytest.mark.tool
+def test_ldconfig_agrees_with_the_cache(root: Assembled, tmp_path: Path) -> None:
+    """The linker finds the same libraries, in the same order, as in a cache that ldconfig writes."""
+
+    def listing(cache: str) -> list[str]:
+        lines = run(root.root, "ldconfig", "-p", "-C", cache).splitlines()
+        # Debian 11's ldconfig adds what kernel a library is for, which later ones dropped.
+        return [line.replace(", OS ABI: Linux 3.2.0", "") for line in lines[1:] if "generated by" not in line]
+
+    run(root.root, "ldconfig", "-C", "/tmp/ld.so.cache")
+
+    assert listing("/etc/ld.so.cache") == listing("/tmp/ld.so.cache")
+    assert len(listing("/etc/ld.so.cache")) > 50
+
+
+@pytest.mark.network
+@pytest.mark.root
+@pytest.mark.tool
+def test_openssl_agrees_with_the_certificates(root: Assembled) -> None:
+    """The links by digest are the ones that update-ca-certificates makes."""
+    folder = root.root / "etc/ssl/certs"
+    before = {path.name: os.readlink(path) for path in folder.iterdir() if path.is_symlink()}
+    bundle = (folder / "ca-certificates.crt").read_bytes()
+
+    said = run(root.root, "openssl", "verify", "/usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt")
+    assert said.endswith(": OK\n")
+
+    run(root.root, "update-ca-certificates", "--fresh")
+
+    assert {path.name: os.readlink(path) for path in folder.iterdir() if path.is_symlink()} == before
+    assert (folder / "ca-certificates.crt").read_bytes() == bundle
+
+
+@pytest.mark.network
+@pytest.mark.root
+@pytest.mark.tool
+def test_a_shell_has_what_scripts_ask_for(root: Assembled) -> None:
+    """awk, which and tar work; the user that tasks run as is known and owns its home; /tmp is for all."""
+    script = 'echo x | awk "{print \\$1}" && which tar gzip sh && id imagewright && stat -c "%a %U" /root /tmp /var/tmp'
+    assert run(root.root, "sh", "-c", script).splitlines() == [
+        "x",
+        *("/usr/bin/tar", "/usr/bin/gzip", "/usr/bin/sh"),
+        "uid=1000(imagewright) gid=1000(imagewright) groups=1000(imagewright)",
+        *("755 imagewright", "1777 root", "1777 root"),
+    ]
+
+
+@pytest.mark.network
+def test_bytes_depend_on_nothing_but_the_packages(
+    assemble: Assemble, downloads: Downloads, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another umask, time zone, folder and number of threads at work give the same stored bytes."""
+    made = assemble("3.13")
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    time.tzset()
+    monkeypatch.chdir(tmp_path)
+    old = os.umask(0o077)
+    try:
+        with (tmp_path / "again.tar.gz").open("wb") as out:
+            diff_id = plan_base(made.locked, lanes=1).layers[0].write(downloads, out)
+    finally:
+        os.umask(old)
+        monkeypatch.undo()
+        time.tzset()
+
+    assert diff_id == made.diff_id
+    assert (tmp_path / "again.tar.gz").read_bytes() == made.layer.read_bytes()
+    with gzip.open(made.layer) as unpacked:
+        assert f"sha256:{hashlib.sha256(unpacked.read()).hexdigest()}" == diff_id
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("python", ["3.11", "3.13"])
+def test_a_foreign_architecture_is_assembled_as_well(assemble: Assemble, python: str) -> None:
+    """Nothing of the image runs while it is made, so arm64 needs no arm64 machine."""
+    made = assemble(python, "arm64")
+
+    binary = (made.root / f"usr/bin/python{python}").read_bytes()
+    assert int.from_bytes(binary[18:20], "little") == MACHINES["arm64"]
+    libc = library((made.root / "usr/lib/aarch64-linux-gnu/libc.so.6").read_bytes())
+    assert libc is not None
+    assert libc.soname == "libc.so.6"
+    assert (made.root / "etc/ld.so.cache").stat().st_size > 2000
+    assert not (made.root / "lib64").exists()
