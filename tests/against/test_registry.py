@@ -1,0 +1,98 @@
+"""Debian's docker-registry takes what is pushed, with and without a login, and serves it to skopeo."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imagewright.errors import CredentialsError
+from imagewright.store.copy import copy_image
+from imagewright.store.memory import MemoryStore
+from imagewright.store.registry.keychain import Keychain
+from imagewright.store.registry.repository import Repository
+from imagewright.testing.engines import missing, output_of
+from imagewright.testing.images import make_image
+from imagewright.testing.registry import PASSWORD, USERNAME, docker_registry
+from imagewright.transport import Traffic, Transport
+
+pytestmark = pytest.mark.tool
+
+
+@pytest.fixture(scope="module")
+def closed_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A docker-registry that wants a login."""
+    if reason := missing("docker-registry"):
+        pytest.skip(reason)
+    with docker_registry(tmp_path_factory.mktemp("closed-registry"), login=True) as place:
+        yield place
+
+
+def test_skopeo_inspects_and_copies_what_was_pushed(skopeo: str, registry_place: str, tmp_path: Path) -> None:
+    """The digest is ours, byte for byte, after a copy as well."""
+    made, source = make_image({"a": b"1"}, {"b": b"2" * 100_000}), MemoryStore()
+    with Transport() as transport:
+        repository = Repository(registry_place, "against/skopeo", transport)
+        copy_image(source, repository, made.push_to(source), tag="latest")
+    reference = f"docker://{registry_place}/against/skopeo:latest"
+
+    said = json.loads(output_of(skopeo, "inspect", "--tls-verify=false", reference))
+    output_of(skopeo, "copy", "--quiet", "--src-tls-verify=false", reference, f"dir:{tmp_path}")
+
+    assert said["Digest"] == made.image.descriptor.digest
+    assert (tmp_path / "manifest.json").read_bytes() == made.image.manifest
+
+
+def test_what_skopeo_pushed_can_be_fetched(skopeo: str, registry_place: str, tmp_path: Path) -> None:
+    """An image that another tool put there is resolved and read."""
+    made, source = make_image({"a": b"from skopeo"}), MemoryStore()
+    made.push_to(source)
+    with Transport() as transport:
+        theirs = Repository(registry_place, "against/theirs", transport)
+        copy_image(source, theirs, made.image.descriptor, tag="one")
+        output_of(
+            skopeo,
+            "copy",
+            "--quiet",
+            "--src-tls-verify=false",
+            "--dest-tls-verify=false",
+            f"docker://{registry_place}/against/theirs:one",
+            f"docker://{registry_place}/against/copied:two",
+        )
+        repository = Repository(registry_place, "against/copied", transport)
+        found = repository.resolve("two")
+        assert found == made.image.descriptor
+        copy_image(repository, here := MemoryStore(), found, tag="two")
+
+    assert {b"".join(here.fetch(blob)) for blob in made.blobs} == set(made.blobs.values())
+
+
+def test_a_login_from_dockers_file(closed_place: str, tmp_path: Path) -> None:
+    """With the login the push succeeds; without it the error says that one is wanted."""
+    made, source = make_image({"a": b"1"}), MemoryStore()
+    descriptor = made.push_to(source)
+    config = tmp_path / ".docker" / "config.json"
+    config.parent.mkdir()
+    config.write_text(json.dumps({"auths": {closed_place: {"username": USERNAME, "password": PASSWORD}}}))
+    with Transport() as transport:
+        with pytest.raises(CredentialsError, match="wants a login to push acme/closed, and none was found"):
+            copy_image(source, Repository(closed_place, "acme/closed", transport), descriptor, tag="latest")
+
+        repository = Repository(closed_place, "acme/closed", transport, Keychain({}, tmp_path))
+        copy_image(source, repository, descriptor, tag="latest")
+
+        assert repository.resolve("latest") == descriptor
+
+
+def test_a_second_push_sends_no_layers(registry_place: str) -> None:
+    """What the registry has is asked for and not sent: only the manifest goes again, to set the tag."""
+    made, source = make_image({"a": b"1" * 1000}, {"b": b"2" * 1000}), MemoryStore()
+    made.push_to(source)
+    with Transport() as first:
+        copy_image(source, Repository(registry_place, "against/twice", first), made.image.descriptor, tag="latest")
+    with Transport() as second:
+        copy_image(source, Repository(registry_place, "against/twice", second), made.image.descriptor, tag="latest")
+
+    size = made.image.descriptor.size
+    assert first.traffic == Traffic(requests=3 * 3 + 3, sent=sum(map(len, made.blobs.values())) + size, received=0)
+    assert second.traffic == Traffic(requests=4 + 2, sent=size, received=size)
