@@ -8,7 +8,7 @@ from imagewright.errors import TaskError
 from imagewright.events import Listener, Noted
 from imagewright.runners.protocol import Setup, TaskCall, TaskResult
 from imagewright.workflow.entrypoint import failure
-from imagewright.workflow.load import is_foreign, needs
+from imagewright.workflow.load import is_absent, needs
 
 
 class InProcessRunner:
@@ -41,7 +41,7 @@ class InProcessRunner:
             with redirect_stdout(sys.stderr):
                 return TaskResult(function(**call.arguments))
         except ModuleNotFoundError as error:
-            if error.name and is_foreign(error.name, call.root):
+            if error.name and is_absent(error.name, call.root):
                 raise _absent(call, error) from error
             raise failure(call.title, error) from error
         except (Exception, SystemExit) as error:

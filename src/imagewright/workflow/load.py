@@ -79,7 +79,7 @@ def load(file: Path, root: Path | None = None, *, reading: AbstractContextManage
         version = "{}.{}".format(*sys.version_info[:2])
         raise UsageError(f"{_short(file)} is not Python {version}: {error.msg}", where=where) from error
     except ModuleNotFoundError as error:
-        if error.name and is_foreign(error.name, root):
+        if error.name and is_absent(error.name, root):
             raise needs(_short(file), error) from error
         raise _failed(file, error) from error
     except (Exception, SystemExit) as error:
@@ -105,6 +105,12 @@ def is_foreign(name: str, root: Path) -> bool:
     return not own and not _is_standard(top)
 
 
+def is_absent(name: str, root: Path) -> bool:
+    """Whether importing ``name`` fails because a package is not installed here."""
+    top = name.partition(".")[0]
+    return is_foreign(name, root) and top not in sys.modules and importlib.util.find_spec(top) is None
+
+
 def find_workflow(module: ModuleType, name: str | None = None) -> Any:
     """The workflow called ``name``; without a name the file's only one.
 
@@ -118,8 +124,8 @@ def find_workflow(module: ModuleType, name: str | None = None) -> Any:
     names = ", ".join(found)
     if name is None:
         own = {key: value for key, value in found.items() if value.function.__module__ == module.__name__}
-        if len(own) == 1:
-            return next(iter(own.values()))
+        if len(own) == 1 or len(found) == 1:
+            return next(iter((own if len(own) == 1 else found).values()))
         if not found:
             raise UsageError(f"{file} has no workflow", fix="put @workflow above the function that calls the tasks")
         raise UsageError(f"{file} has several workflows: {names}", fix=f"name one: {file} {next(iter(found))}")
