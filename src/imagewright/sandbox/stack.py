@@ -17,7 +17,8 @@ _MAX_LINKS = 40
 def options_size(folders: Sequence[str]) -> int:
     """The bytes that these folders, real paths, take in the mount options: bwrap puts /oldroot before, and escapes."""
     return sum(
-        len(os.fsencode(folder)) + sum(folder.count(letter) for letter in ":,\\") + len("/oldroot:") for folder in folders
+        len(os.fsencode(folder)) + sum(folder.count(letter) for letter in ":,\\") + len("/oldroot:")
+        for folder in folders
     )
 
 

@@ -1,0 +1,269 @@
+"""Runs a command on a root filesystem of stacked folders, in namespaces of its own, with bubblewrap."""
+
+import json
+import os
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imagewright.sandbox.bwrap import CAPABILITIES, Bubblewrap, not_allowed, privileged
+from imagewright.sandbox.memory import MemoryLimit, limit_memory
+from imagewright.sandbox.process import OnLine, ProcessEnd, Stop, run_process
+from imagewright.sandbox.stack import Stack
+from imagewright.sandbox.users import User, find_user
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# What root on the host could use in /proc to reach the host: docker hides and protects the same (its runtime spec's
+# maskedPaths and readonlyPaths). bwrap 0.11 leaves /proc/sys to whoever is the host's root, whatever capabilities it has.
+_PROTECTED = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
+_HIDDEN = ("kcore", "keys", "timer_list", "sched_debug")
+
+_SWITCH = (
+    "import os,sys;u,g,m=sys.argv[1:4];os.setgroups([int(x) for x in m.split(',') if x]);os.setgid(int(g));"
+    "os.setuid(int(u));os.execvp(sys.argv[4],sys.argv[4:])"
+)
+
+
+class CannotStart(Exception):
+    """The sandbox was made, but the image does not have the command, or it is not a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A host's file or folder that is seen in the sandbox at ``target``."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run, and with what around it.
+
+    ``user`` is as in an image's config. With ``network`` the host's network, name servers and hosts are used.
+    ``python`` is an interpreter in the image, by which the host's root becomes a ``user`` that is not root: then files
+    have their owners. Without one, and for an ordinary user of the host, the host's user is shown as that user, and so
+    are all files of the image that it owns.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    workdir: str = "/"
+    user: str = ""
+    binds: tuple[Bind, ...] = ()
+    network: bool = True
+    hostname: str = "imagewright"
+    timeout_seconds: float | None = None
+    memory_bytes: int | None = None
+    python: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended: with ``exit_code``, or by ``signal`` (then it is 128 and the signal's number).
+
+    ``out_of_memory``: the kernel ended a process because of the memory limit. ``memory_limit`` is how the limit was set:
+    ``cgroup``, ``process`` (see `limit_memory`) or "".
+    """
+
+    exit_code: int
+    signal: signal.Signals | None
+    timed_out: bool
+    stopped: bool
+    out_of_memory: bool
+    memory_limit: str
+    seconds: float
+
+
+def run(
+    bubblewrap: Bubblewrap,
+    stack: Stack,
+    command: Command,
+    *,
+    on_stdout: OnLine,
+    on_stderr: OnLine,
+    upper: Path | None = None,
+    stop: Stop | None = None,
+) -> Ended:
+    """Run a command on the folders of ``stack``, and wait for its end.
+
+    What it writes goes into memory and is gone at the end, or with ``upper`` into the folder ``upper/upper``, which
+    stays. When this process dies, however, the sandbox's processes and mounts are gone with it.
+
+    Raises:
+        CannotStart: The image does not have the command.
+        UnknownUser: The image does not have the user.
+        SandboxError: IW601, the machine does not let it be made.
+    """
+    user = find_user(command.user, stack.read("/etc/passwd"), stack.read("/etc/group"))
+    limit = limit_memory(command.memory_bytes) if command.memory_bytes is not None else None
+    try:
+        return _run(bubblewrap, stack, command, user, limit, _Talk(on_stdout, on_stderr), upper, stop)
+    finally:
+        if limit is not None:
+            limit.close()
+
+
+def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: Path | None = None) -> list[str]:
+    """bwrap's options. ``root``: by the right of the host's root, else in a user namespace."""
+    options = [part for folder in stack.folders for part in ("--overlay-src", folder)]
+    if upper is None:
+        options += ["--tmp-overlay", "/"]
+    else:
+        options += ["--overlay", str(upper / "upper"), str(upper / "work"), "/"]
+    options += ["--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm", "--proc", "/proc"]
+    if root:
+        for name in _PROTECTED:
+            options += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+        for name in _HIDDEN:
+            if os.path.exists(f"/proc/{name}"):
+                options += ["--ro-bind", "/dev/null", f"/proc/{name}"]
+    options += ["--ro-bind-try", "/sys", stack.resolve("/sys")]
+    if not stack.exists("/tmp"):
+        options += ["--perms", "1777", "--tmpfs", "/tmp"]
+    if command.network:
+        for path in ("/etc/resolv.conf", "/etc/hosts"):
+            if os.path.exists(path):
+                options += ["--ro-bind", os.path.realpath(path), stack.resolve(path)]
+    else:
+        options += ["--unshare-net"]
+    for bind in command.binds:
+        options += ["--bind" if bind.writable else "--ro-bind", str(bind.source), stack.resolve(bind.target)]
+    options += [
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-uts",
+        "--unshare-cgroup-try",
+        "--hostname",
+        command.hostname,
+    ]
+    options += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    if not root or (user.uid and not command.python):
+        options += ["--unshare-user", "--uid", str(user.uid), "--gid", str(user.gid)]
+    capabilities = CAPABILITIES if not user.uid else ("CAP_SETUID", "CAP_SETGID") if root and command.python else ()
+    for capability in capabilities:
+        options += ["--cap-add", capability]
+    options += ["--clearenv"]
+    for name, value in {"PATH": DEFAULT_PATH, "HOME": user.home, "HOSTNAME": command.hostname, **command.env}.items():
+        options += ["--setenv", name, value]
+    workdir = stack.resolve(command.workdir or "/")
+    if not stack.exists(workdir):
+        options += ["--dir", workdir]
+    return [*options, "--chdir", workdir]
+
+
+def _run(
+    bubblewrap: Bubblewrap,
+    stack: Stack,
+    command: Command,
+    user: User,
+    limit: MemoryLimit | None,
+    talk: "_Talk",
+    upper: Path | None,
+    stop: Stop | None,
+) -> Ended:
+    root = privileged()
+    argv = list(command.argv)
+    if root and user.uid and command.python:
+        groups = ",".join(map(str, user.groups))
+        argv = [command.python, "-I", "-S", "-c", _SWITCH, str(user.uid), str(user.gid), groups, *argv]
+    if upper is not None:
+        (upper / "upper").mkdir(parents=True, exist_ok=True)
+        (upper / "work").mkdir(exist_ok=True)
+    # The options go through a file: on the command line, the environment's secrets would be for all users to see.
+    options = os.memfd_create("imagewright-options")
+    os.write(options, b"".join(os.fsencode(o) + b"\0" for o in arguments(stack, command, user, root=root, upper=upper)))
+    os.lseek(options, 0, os.SEEK_SET)
+    status_read, status_write = os.pipe2(os.O_CLOEXEC)
+    line = [str(bubblewrap.path), "--args", str(options), "--json-status-fd", str(status_write)]
+    pass_fds = [options, status_write]
+    release = -1
+    if limit is not None:
+        blocked, release = os.pipe2(os.O_CLOEXEC)
+        line += ["--block-fd", str(blocked)]
+        pass_fds.append(blocked)
+    status = _Status(limit, release)
+    try:
+        end = run_process(
+            [*line, "--", *argv],
+            on_stdout=talk.on_stdout,
+            on_stderr=talk.on_stderr,
+            pass_fds=pass_fds,
+            environment={},  # the sandbox can read that of its first process, which is bwrap
+            watch={status_read: status.feed},
+            timeout_seconds=command.timeout_seconds,
+            stop=stop,
+        )
+    finally:
+        if release >= 0:
+            os.close(release)
+    return _ended(end, status.exit_code, limit, talk)
+
+
+def _ended(end: ProcessEnd, exit_code: int | None, limit: MemoryLimit | None, talk: "_Talk") -> Ended:
+    out_of_memory = limit is not None and limit.killed()
+    if exit_code is None and not (end.timed_out or end.stopped or out_of_memory):
+        said = talk.held
+        if any("execvp" in line for line in said):
+            raise CannotStart(said[-1].removeprefix("bwrap: "))
+        raise not_allowed(said[-1] if said else f"bwrap ended with {end.status}", root=privileged())
+    talk.release()
+    code = 128 + signal.SIGKILL if exit_code is None else exit_code
+    killed_by = signal.Signals(code - 128) if code - 128 in signal.valid_signals() else None
+    kind = limit.kind if limit is not None else ""
+    return Ended(code, killed_by, end.timed_out, end.stopped, out_of_memory and code != 0, kind, end.seconds)
+
+
+class _Talk:
+    """Lines on their way out. What bwrap says of itself is held until it is known that the command did not say it."""
+
+    def __init__(self, on_stdout: OnLine, on_stderr: OnLine) -> None:
+        self.on_stdout = on_stdout
+        self._on_stderr = on_stderr
+        self.held: list[str] = []
+
+    def on_stderr(self, line: str) -> None:
+        if line.startswith("bwrap: ") and len(self.held) < 20:
+            self.held.append(line)
+        else:
+            self._on_stderr(line)
+
+    def release(self) -> None:
+        for line in self.held:
+            self._on_stderr(line)
+
+
+class _Status:
+    """bwrap's reports: the sandbox's first process, which waits to be released, and its exit code."""
+
+    def __init__(self, limit: MemoryLimit | None, release: int) -> None:
+        self._limit = limit
+        self._release = release
+        self._rest = b""
+        self.exit_code: int | None = None
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            document = json.loads(line)
+            if "exit-code" in document:
+                self.exit_code = int(document["exit-code"])
+            elif "child-pid" in document and self._limit is not None:
+                self._limit.admit(int(document["child-pid"]))
+                os.write(self._release, b"1")
+
+
+def probe(bubblewrap: Bubblewrap, folder: Path) -> None:
+    """Make a sandbox on the empty folder ``folder``: returns when the machine allows it.
+
+    Raises:
+        SandboxError: IW601, it does not.
+    """
+    nobody: Callable[[str], None] = lambda line: None  # noqa: E731
+    try:
+        run(bubblewrap, Stack((str(folder),)), Command(("/-",)), on_stdout=nobody, on_stderr=nobody)
+    except CannotStart:
+        return

@@ -1,0 +1,166 @@
+"""A child process: its lines as they come, its time, and its end. One thread, bounded memory."""
+
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+OnLine = Callable[[str], None]
+LONGEST_LINE = 1 << 16
+"""Bytes; a line that is longer comes in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessEnd:
+    """``status`` is as `subprocess.Popen.returncode`."""
+
+    status: int
+    timed_out: bool
+    stopped: bool
+    seconds: float
+
+
+class Stop:
+    """Ends all processes that were given to it, and those that come later. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
+    def stop(self) -> None:
+        """Kill what runs."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                process.kill()
+
+    def enter(self, process: "subprocess.Popen[bytes]") -> None:
+        """Take a process in."""
+        with self._lock:
+            self._running.add(process)
+            if self._stopped:
+                process.kill()
+
+    def leave(self, process: "subprocess.Popen[bytes]") -> None:
+        """A process has ended."""
+        with self._lock:
+            self._running.discard(process)
+
+
+def run_process(
+    argv: Sequence[str],
+    *,
+    on_stdout: OnLine,
+    on_stderr: OnLine,
+    pass_fds: Sequence[int] = (),
+    environment: Mapping[str, str] | None = None,
+    watch: Mapping[int, Callable[[bytes], None]] | None = None,
+    timeout_seconds: float | None = None,
+    stop: Stop | None = None,
+) -> ProcessEnd:
+    """Run a program to its end; also when this is left by an exception, it and what holds its output are gone.
+
+    Every line goes to its callback on this thread, without its end. ``watch`` are more descriptors to read, of which
+    this takes possession; each gets the bytes that come. ``pass_fds`` are closed here once the child has them.
+    """
+    began = time.monotonic()
+    stop = stop or Stop()
+    extra = dict(watch or {})
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=pass_fds,
+            env=None if environment is None else dict(environment),
+        )
+    except BaseException:
+        for descriptor in extra:
+            os.close(descriptor)
+        raise
+    finally:
+        for descriptor in pass_fds:
+            os.close(descriptor)
+    stop.enter(process)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    out, err = _Lines(on_stdout), _Lines(on_stderr)
+    readers = {process.stdout.fileno(): out.feed, process.stderr.fileno(): err.feed, **extra}
+    extra[ended := os.pidfd_open(process.pid)] = lambda data: None
+    try:
+        timed_out = _pump(process, ended, readers, None if timeout_seconds is None else began + timeout_seconds)
+        out.end()
+        err.end()
+    except BaseException:
+        process.kill()
+        _pump(process, ended, {descriptor: lambda data: None for descriptor in readers}, None)
+        raise
+    finally:
+        stop.leave(process)
+        process.stdout.close()
+        process.stderr.close()
+        for descriptor in extra:
+            os.close(descriptor)
+    killed = process.returncode == -signal.SIGKILL
+    return ProcessEnd(process.returncode, timed_out and killed, stop.stopped and killed, time.monotonic() - began)
+
+
+def _pump(
+    process: "subprocess.Popen[bytes]",
+    ended: int,
+    readers: Mapping[int, Callable[[bytes], None]],
+    deadline: float | None,
+) -> bool:
+    """Hand on what comes until the process has ended and all ends of its pipes are closed; whether time ran out."""
+    timed_out = False
+    with selectors.DefaultSelector() as selector:
+        for descriptor in (*readers, ended):
+            selector.register(descriptor, selectors.EVENT_READ)
+        while selector.get_map():
+            left = None if deadline is None or timed_out else max(deadline - time.monotonic(), 0)
+            for key, _ in selector.select(left):
+                data = b"" if key.fd == ended else os.read(key.fd, 1 << 16)
+                if data:
+                    readers[key.fd](data)
+                else:
+                    selector.unregister(key.fd)
+            if deadline is not None and not timed_out and time.monotonic() >= deadline:
+                timed_out = True
+                process.kill()
+    process.wait()
+    return timed_out
+
+
+class _Lines:
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._say(line)
+        if len(self._rest) >= LONGEST_LINE:
+            self._say(self._rest)
+            self._rest = b""
+
+    def end(self) -> None:
+        if self._rest:
+            self._say(self._rest)
+            self._rest = b""
+
+    def _say(self, line: bytes) -> None:
+        text = line.removesuffix(b"\r")
+        for start in range(0, max(len(text), 1), LONGEST_LINE):
+            self._on_line(text[start : start + LONGEST_LINE].decode("utf-8", "replace"))
