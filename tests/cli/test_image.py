@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -104,6 +105,32 @@ def test_an_unknown_or_ambiguous_name_is_an_error_that_helps(run: Run, store: La
     assert "demo:one" in ambiguous.stderr
     assert "demo:two" in ambiguous.stderr
     assert len(store.images()) == 2
+
+
+@pytest.mark.parametrize(("form", "member"), [("oci-archive", "oci-layout"), ("docker-archive", "manifest.json")])
+def test_export_writes_one_tar_for_other_tools(run: Run, store: Layout, tmp_path: Path, form: str, member: str) -> None:
+    """Whole or not at all, and the same bytes each time."""
+    put_image(store, "demo:abc", {"numpy 2.3.5": b"n" * 2000})
+
+    done = run("image", "export", "demo", "one.tar", "--format", form)
+    run("image", "export", "demo:abc", "two.tar", "--format", form)
+
+    assert done.returncode == 0, done.stderr
+    work = tmp_path / "work"
+    assert sorted(path.name for path in work.iterdir()) == ["one.tar", "two.tar"]
+    assert (work / "one.tar").read_bytes() == (work / "two.tar").read_bytes()
+    with tarfile.open(work / "one.tar") as archive:
+        assert member in archive.getnames()
+
+
+def test_export_to_where_nothing_can_be_written_is_an_error(run: Run, store: Layout) -> None:
+    """It names the file and leaves nothing behind."""
+    put_image(store, "demo:abc", {"base": b"b"})
+
+    done = run("image", "export", "demo", "absent/one.tar")
+
+    assert done.returncode == 5
+    assert "error[IW520]: absent/one.tar cannot be written" in done.stderr
 
 
 def test_rm_and_prune_give_the_space_back(run: Run, store: Layout) -> None:

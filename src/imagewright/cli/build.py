@@ -33,7 +33,10 @@ def build(app: App, file: Path, dry_run: bool, force: bool, upgrade: bool) -> No
             describe,
         )
 
-        described = [describe(spec, session) for spec in specs]
+        described = []
+        for spec in specs:
+            app.console.say(f"{spec.name}  {spec.platform}")
+            described.append(describe(spec, session))
         app.console.answer("\n".join(map(as_text, described)), {"images": [as_json(dry) for dry in described]})
         return
     made = ensure_all(specs, session, force=force or upgrade)

@@ -148,7 +148,7 @@ def _title(title: str) -> str:
     name, _, version = clean(title).partition(" ")
     if version and " " not in version and len(name) <= 20:
         return f"{name:<11}{version:<9}" if len(name) < 11 else f"{name} {version:<{max(1, 19 - len(name))}}"
-    return f"{clean(title):<20}"
+    return f"{clean(title):<18}  "
 
 
 def _step(terminal: Terminal, verb: str, what: str, seconds: float) -> str:

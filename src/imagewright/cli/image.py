@@ -1,6 +1,8 @@
 """`imagewright image`: what is in the local store."""
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,7 +12,9 @@ from imagewright.cli.options import talk_options
 from imagewright.cli.session import store_of
 from imagewright.cli.stored import Details, details, find_image, short
 from imagewright.cli.terminal import clean, many, size_text
+from imagewright.errors import StoreError
 from imagewright.oci.platform import Platform
+from imagewright.store.archive import export_docker_archive, export_oci_archive
 
 
 @click.group()
@@ -66,6 +70,41 @@ def inspect(app: App, name: str) -> None:
             "platforms": {str(platform): _document(one) for platform, one in found.items()},
         },
     )
+
+
+@image.command()
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["oci-archive", "docker-archive"]),
+    default="oci-archive",
+    show_default=True,
+    help="What FILE is: a tar of an OCI image layout, or what `docker load` takes.",
+)
+@talk_options
+@click.pass_obj
+def export(app: App, name: str, file: Path, form: str) -> None:
+    """Write an image to FILE, for other tools.
+
+    skopeo and podman read oci-archive:FILE; `docker load --input FILE` takes a docker-archive.
+    """
+    store = store_of(app)
+    stored = find_image(store, name)
+    write = export_docker_archive if form == "docker-archive" else export_oci_archive
+    part = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        with part.open("xb") as out:
+            write(store, stored.descriptor, out, name=stored.name_tag)
+        part.replace(file)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written", why=error.strerror or str(error)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    size = file.stat().st_size
+    app.console.say(f"Wrote {stored.name_tag} to {file}  {size_text(size)}")
+    app.console.answer("", {"name": stored.name_tag, "file": str(file), "format": form, "size": size})
 
 
 @image.command()

@@ -35,6 +35,7 @@ def lock(app: App, file: Path, show: bool, upgrade: bool) -> None:
     texts: dict[str, str] = {}
     for spec in specs_in(read_file(file)):
         platform = check_supported(spec)
+        app.console.say(f"{spec.name}  {platform}")
         path = lock_file(spec, platform)
         known = path.read_text(encoding="utf-8") if path.exists() else ""
         locked = lock_of(spec, platform, session, upgrade=upgrade or not _answers(known, spec, platform))

@@ -34,6 +34,7 @@ COMMANDS = {
     "lock": Entry("lock", "Write the lock files of the images that a file names."),
     "image": Entry("image", "List, inspect, export and remove the images of the local store."),
     "cache": Entry("cache", "Say how big the cache is and where, and throw away what nothing needs."),
+    "doctor": Entry("doctor", "Say whether this machine can build and run, and what helps where it cannot."),
     "config": Entry("config", "Show and change the settings."),
     "explain": Entry("explain", "Say what an error code means and what helps."),
 }
