@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from packaging.utils import canonicalize_name
+
 from imagewright.build.budget import share_layers
 from imagewright.build.lock import Lock
 from imagewright.layer.planned import PlannedLayer
@@ -32,13 +34,20 @@ def plan(spec: ImageSpec, lock: Lock, sources: tuple[PlannedLayer, ...]) -> Plan
     """The image of this lock: the base, the environment, the wheels, then the user's own files (``sources``)."""
     base = plan_base(lock.base)
     environment: PlannedLayer = EnvironmentLayer(base.target)
-    wheels: list[PlannedLayer] = [WheelLayer(group, base.target) for group in share_layers(lock.wheels)]
+    wheels: list[PlannedLayer] = [
+        WheelLayer(group, base.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
+    ]
     return Plan(
         spec.name,
         (*base.layers, environment, *wheels, *sources),
         _config(spec, base.config),
         {"dev.imagewright.spec": spec.digest},
     )
+
+
+def allow_bad_record(spec: ImageSpec) -> frozenset[str]:
+    """The distributions whose RECORD may be wrong: ``builder_options={"allow_bad_record": ["name"]}``."""
+    return frozenset(canonicalize_name(name) for name in spec.builder_options.get("allow_bad_record", ()))
 
 
 def _config(spec: ImageSpec, base: ImageConfig) -> ImageConfig:

@@ -42,8 +42,17 @@ class _Carried:
     uploaded: bool
 
 
-def publish(plan: Plan, reference: Reference, workshop: Workshop, destination: Place | None) -> Image:
+def publish(
+    plan: Plan,
+    reference: Reference,
+    workshop: Workshop,
+    destination: Place | None,
+    *,
+    check: Callable[[], None] = lambda: None,
+) -> Image:
     """Write what is missing, push it to ``destination`` (None: the local store is all), tag it last.
+
+    ``check`` runs beside the workers, once the input files are here, and raises what must keep the image from its tag.
 
     A layer whose key is remembered and whose blob is still in the local store is not written again. Whatever was
     written stays in the local store when a later step fails.
@@ -57,7 +66,7 @@ def publish(plan: Plan, reference: Reference, workshop: Workshop, destination: P
         layer = _make(planned, known.get(planned.key), plan.name, workshop)
         return _Carried(layer, planned.key not in known, pusher.push(layer.descriptor))
 
-    with _downloads([planned for planned in plan.layers if planned.key not in known], workshop.inputs):
+    with _downloads([planned for planned in plan.layers if planned.key not in known], workshop.inputs, check):
         carried = _in_order(plan.layers, carry, workshop.jobs)
     layers = [one.layer for one in carried]
     image = assemble(plan.config, layers, plan.history, annotations=plan.annotations)
@@ -109,20 +118,26 @@ def _write(planned: PlannedLayer, workshop: Workshop) -> Layer:
 
 
 @contextmanager
-def _downloads(missing: list[PlannedLayer], inputs: Inputs) -> Iterator[None]:
-    """Fetch what the missing layers are made from ahead of the workers, which wait for the network less often so."""
+def _downloads(missing: list[PlannedLayer], inputs: Inputs, check: Callable[[], None]) -> Iterator[None]:
+    """Fetch what the missing layers are made from ahead of the workers, so that they seldom wait for the network."""
     files = [file for planned in sorted(missing, key=_input_size, reverse=True) for file in planned.inputs]
-    stop = threading.Event()
+    failed = threading.Event()
 
     def fetch(file: InputFile) -> None:
-        if not stop.is_set():
+        if not failed.is_set():
             inputs.path(file)
 
-    with beside(lambda: run_all(fetch, files, jobs=DOWNLOADS)):
+    def fetch_and_check() -> None:
+        run_all(fetch, files, jobs=DOWNLOADS)
+        if not failed.is_set():
+            check()
+
+    with beside(fetch_and_check):
         try:
             yield
-        finally:
-            stop.set()
+        except BaseException:
+            failed.set()
+            raise
 
 
 class _Pusher:

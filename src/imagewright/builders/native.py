@@ -1,8 +1,9 @@
 """The native builder: packages become layers, and nothing is run."""
 
+from imagewright.build.compatible import check_compatible
 from imagewright.build.destination import place_of, target_reference
 from imagewright.build.lock import Lock
-from imagewright.build.plan import Plan, plan
+from imagewright.build.plan import Plan, allow_bad_record, plan
 from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.build.session import Session
@@ -10,6 +11,7 @@ from imagewright.builders.protocol import Build
 from imagewright.errors import LockError
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
+from imagewright.packages.deb.base import plan_base
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 
@@ -30,7 +32,7 @@ _NOT_YET = {
 }
 """Fields that it does not build yet, and what they are in words. None of them is ever passed over in silence."""
 
-BUILDER_OPTIONS = frozenset({"allow_file_conflicts"})
+BUILDER_OPTIONS = frozenset({"allow_bad_record"})
 
 
 class NativeBuilder:
@@ -88,9 +90,16 @@ def _run(spec: ImageSpec, platform: Platform, reference: Reference, session: Ses
     store = Layout(session.store_dir)
     with store.lease():
         lock = lock_of(spec, platform, session, upgrade=session.upgrade)
-        workshop = Workshop(store, Records(session.layers_dir), downloads(spec, session), session.jobs, session.listen)
+        inputs = downloads(spec, session)
+        workshop = Workshop(store, Records(session.layers_dir), inputs, session.jobs, session.listen)
         destination = place_of(reference, session) if reference.registry else None
-        image = publish(plan_of(spec, lock), reference, workshop, destination)
+
+        def check() -> None:
+            target, allowed = plan_base(lock.base).target, allow_bad_record(spec)
+            check_compatible(lock, target, inputs, session.layers_dir, allow_bad_record=allowed)
+            spec.check_unchanged()
+
+        image = publish(plan_of(spec, lock), reference, workshop, destination, check=check)
     return reference.with_digest(image.descriptor.digest)
 
 

@@ -1,0 +1,25 @@
+"""Do the wheels of a lock fit into one environment? Asked once for each set of wheels."""
+
+from pathlib import Path
+
+from imagewright.build.lock import Lock
+from imagewright.layer.planned import Inputs
+from imagewright.oci.digest import canonical_json, digest_of, hex_of
+from imagewright.packages.pypi.conflicts import check_conflicts
+from imagewright.packages.target import Target
+
+
+def check_compatible(
+    lock: Lock, target: Target, inputs: Inputs, memory: Path, *, allow_bad_record: frozenset[str]
+) -> None:
+    """Pass when no two wheels have different files for one path. ``memory`` is the folder of what was found before.
+
+    Raises:
+        LockError: Two have (IW207).
+    """
+    wheels = sorted([wheel.filename, wheel.file.digest] for wheel in lock.wheels)
+    marker = memory / f"{hex_of(digest_of(canonical_json({'python': target.python, 'wheels': wheels})))}.compatible"
+    if not marker.exists():
+        check_conflicts(lock.wheels, inputs, target, allow_bad_record=allow_bad_record)
+        memory.mkdir(parents=True, exist_ok=True)
+        marker.touch()
