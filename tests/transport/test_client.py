@@ -1,12 +1,6 @@
-"""The HTTP client: with a made-up network and clock for its policy, with real sockets for the rest."""
+"""What the HTTP client decides, over a made-up network in a time of its own."""
 
-import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -252,91 +246,6 @@ def test_loopback() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1.nip.io", "0.0.0.0", "example.com", "")] == [False] * 4
 
 
-class _Echo(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self._answer(b"\x1f\x8b not really gzip", {"Content-Encoding": "gzip"})
-
-    def do_HEAD(self) -> None:
-        self._answer(b"", {"X-Authorization": self.headers.get("Authorization", "")})
-
-    def do_PUT(self) -> None:
-        self._answer(
-            self.rfile.read(int(self.headers["Content-Length"])),
-            {"X-Coding": self.headers.get("Transfer-Encoding", "none")},
-        )
-
-    def _answer(self, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(200)
-        for name, value in {"Content-Length": str(len(body)), **headers}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Tests are quiet."""
-
-
-@contextmanager
-def echo() -> Iterator[str]:
-    """A server on loopback that sends back what it gets."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-def test_a_head_and_a_get_over_a_socket() -> None:
-    """Both of the ways that requests take give headers in lower case and bodies as they were sent."""
-    with echo() as url, Transport() as transport:
-        head = transport.request("HEAD", f"{url}/a?b=c", headers={"Authorization": "Basic eA=="})
-        with transport.stream("GET", url) as answer:
-            body = b"".join(answer.chunks())
-
-        assert (head.status, head.body, head.headers["x-authorization"]) == (200, b"", "Basic eA==")
-        assert body == b"\x1f\x8b not really gzip"
-        assert answer.headers["content-encoding"] == "gzip"
-        assert transport.traffic == Traffic(requests=2, sent=0, received=len(body))
-
-
-def test_a_streamed_body_with_a_length_is_not_sent_in_pieces() -> None:
-    """Registries need not take a chunked transfer coding."""
-    with echo() as url, Transport() as transport:
-        response = transport.request(
-            "PUT", url, headers={"Content-Length": "6"}, content=lambda: iter([b"abc", b"def"])
-        )
-
-        assert response.body == b"abcdef"
-        assert response.headers["x-coding"] == "none"
-
-
-@pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_a_closed_port_is_a_refused_connection(method: str) -> None:
-    """Both ways recognise it."""
-    with closing(socket.socket()) as bound, Transport() as transport:
-        bound.bind(("127.0.0.1", 0))
-        place = f"127.0.0.1:{bound.getsockname()[1]}"
-
-        with pytest.raises(NetworkError, match=f"nothing answers at {place}") as caught:
-            transport.request(method, f"http://{place}/")
-
-        assert caught.value.code == "IW501"
-
-
-def test_proxies_do_not_come_between_this_machine_and_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTTP_PROXY is for other hosts."""
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-
-    with echo() as url, Transport() as transport:
-        assert transport.request("GET", url).status == 200
-
-
 def test_an_unanswered_request_names_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without its password."""
     monkeypatch.setenv("https_proxy", "http://me:secret@proxy.example.com:3128")
@@ -347,12 +256,3 @@ def test_an_unanswered_request_names_the_proxy(monkeypatch: pytest.MonkeyPatch) 
 
     [line] = caught.value.why
     assert line.startswith("via proxy http://***@proxy.example.com:3128 (HTTPS_PROXY); add the host to NO_PROXY")
-
-
-def test_a_head_on_loopback_imports_no_more_than_it_needs() -> None:
-    """The one request of a build with nothing to do leaves httpx2 alone."""
-    code = "import sys; from imagewright.transport import Transport; Transport().request('HEAD', sys.argv[1]); print('httpx2' in sys.modules)"
-    with echo() as url:
-        done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=True)
-
-    assert done.stdout == "False\n"

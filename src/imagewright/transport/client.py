@@ -1,0 +1,240 @@
+"""HTTP: the one client that everything goes through."""
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+from imagewright.errors import NetworkError, redacted
+from imagewright.transport.failures import no_answer, refused
+from imagewright.transport.network import Network
+from imagewright.transport.sender import Answer, Response, Sender, Timeouts, Unanswered, host_of, is_loopback, place_of
+
+Content = bytes | Callable[[], Iterable[bytes]]
+"""A body to send: bytes, or what opens it anew for each try (the headers then say its Content-Length)."""
+
+BUDGET_SECONDS = 10.0  # how long a request that nobody answers may take in all
+CONNECT_SECONDS = 4.0
+COMMIT_SECONDS = 300.0  # a registry may hash all that it was sent before it answers
+MAX_TRIES = 5
+MAX_PAUSE_SECONDS = 4.0
+MAX_RETRY_AFTER_SECONDS = 120.0
+MAX_REDIRECTS = 8
+
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What has gone over the wire: requests (each try and each redirect is one), and bytes of bodies."""
+
+    requests: int = 0
+    sent: int = 0
+    received: int = 0
+
+
+class Stream:
+    """An answer whose body is read piece by piece."""
+
+    def __init__(self, answer: Answer, url: str, count: Callable[[int], None]) -> None:
+        self.status, self.headers, self.url = answer.status, answer.headers, url
+        self._answer, self._count = answer, count
+
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it was sent: no content encoding is undone.
+
+        Raises:
+            NetworkError: It breaks off (IW502). That is not repeated: the caller may ask for the rest.
+        """
+        try:
+            yield from self.counted()
+        except Unanswered as error:
+            what = f"{place_of(self.url)} broke off in the middle of an answer: {error}"
+            raise NetworkError(what, code="IW502", why=redacted(self.url)) from error
+
+    def counted(self) -> Iterator[bytes]:
+        """As `chunks`, for who tries again: raises `Unanswered`."""
+        for chunk in self._answer.chunks():
+            self._count(len(chunk))
+            yield chunk
+
+
+_T = TypeVar("_T", Response, Stream)
+
+
+class Transport:
+    """Sends requests, repeats what is transient, follows redirects. Safe to share: it holds the connection pool.
+
+    When nothing answers it gives up after `BUDGET_SECONDS` in all. The system's certificates are trusted, and those of
+    SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE. Proxies come from the usual variables, never for loopback
+    addresses. ``insecure_hosts`` (host or host:port) are spoken to without TLS, as loopback addresses are.
+    """
+
+    def __init__(
+        self,
+        *,
+        insecure_hosts: Collection[str] = (),
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+        sender: Sender | None = None,
+    ) -> None:
+        self._insecure = frozenset(insecure_hosts)
+        self._sleep, self._clock, self._chance = sleep, clock, chance
+        self._sender = sender or Network()
+        self._lock = threading.Lock()
+        self._traffic = Traffic()
+
+    def __enter__(self) -> "Transport":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the pooled connections."""
+        self._sender.close()
+
+    @property
+    def traffic(self) -> Traffic:
+        """The counts so far."""
+        with self._lock:
+            return self._traffic
+
+    def origin(self, registry: str) -> str:
+        """``https://HOST[:PORT]`` of a registry; ``http://`` only for loopback addresses and the insecure hosts."""
+        host = host_of(f"//{registry}")
+        plain = is_loopback(host) or not self._insecure.isdisjoint((registry, host))
+        return f"{'http' if plain else 'https'}://{registry}"
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: Content | None = None,
+        ok: Collection[int] = (200,),
+        limit: int = 64 << 20,
+        repeat: bool = True,
+    ) -> Response:
+        """The answer to a request, its body of up to ``limit`` bytes read.
+
+        Without ``repeat`` it is sent once, for what must not arrive twice; only a 429, which says that nobody looked
+        at it, is still followed by another try.
+
+        Raises:
+            AnswerError: The status is not in ``ok`` (IW503).
+            NetworkError: Nothing listens (IW501), or nothing answers (IW502).
+        """
+
+        def one_try(patience: float) -> Response:
+            with self._send(method, url, headers or {}, content, patience) as answer:
+                body = bytearray()
+                for chunk in answer.counted():
+                    body += chunk
+                    if len(body) > limit:
+                        what = f"{place_of(url)} sent more than {limit} bytes"
+                        raise NetworkError(what, code="IW503", why=redacted(url))
+                return Response(answer.status, answer.headers, bytes(body), answer.url)
+
+        response = self._persist(one_try, url, ok, repeat)
+        if response.status not in ok:
+            raise refused(method, response)
+        return response
+
+    @contextlib.contextmanager
+    def stream(
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, ok: Collection[int] = (200, 206)
+    ) -> Iterator[Stream]:
+        """An answer whose body is read piece by piece.
+
+        Raises:
+            AnswerError, NetworkError: As `request` does.
+        """
+        with contextlib.ExitStack() as opened:
+
+            def one_try(patience: float) -> Stream:
+                opened.close()
+                return opened.enter_context(self._send(method, url, headers or {}, None, patience))
+
+            answer = self._persist(one_try, url, ok, repeat=True)
+            if answer.status not in ok:
+                body = next(answer.chunks(), b"")
+                raise refused(method, Response(answer.status, answer.headers, body, answer.url))
+            yield answer
+
+    def _persist(self, one_try: Callable[[float], _T], url: str, ok: Collection[int], repeat: bool) -> _T:
+        """Try until there is an answer that is not transient, or tries or time are used up."""
+        start = self._clock()
+        tries = 0
+        while True:
+            tries += 1
+            pause = self._chance() * min(0.4 * 2 ** (tries - 1), MAX_PAUSE_SECONDS)
+            last = tries == MAX_TRIES
+            try:
+                answer = one_try(max(BUDGET_SECONDS - (self._clock() - start), 0.5))
+            except Unanswered as error:
+                seconds = self._clock() - start
+                # On loopback a refusal is the whole truth: nobody listens there.
+                sure = error.kind in ("no such host", "untrusted") or (
+                    error.kind == "refused" and is_loopback(host_of(url))
+                )
+                if last or sure or not repeat or seconds + pause >= BUDGET_SECONDS:
+                    raise no_answer(url, error, tries, seconds) from error
+            else:
+                if last or answer.status in ok or answer.status not in (_TRANSIENT if repeat else {429}):
+                    return answer
+                pause = _retry_after(answer.headers) or pause
+            self._sleep(pause)
+
+    @contextlib.contextmanager
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], content: Content | None, patience: float
+    ) -> Iterator[Stream]:
+        """One try, with its redirects. Credentials stay with the origin that they were given for."""
+        sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in headers.items()}}
+        timeouts = Timeouts(min(CONNECT_SECONDS, patience), patience if content is None else COMMIT_SECONDS)
+        for _ in range(MAX_REDIRECTS):
+            self._count(requests=1)
+            answer = self._sender.send(method, url, sent, self._opened(content), timeouts)
+            target = answer.headers.get("location", "")
+            if answer.status not in _REDIRECTS or not target or method not in ("GET", "HEAD"):
+                with contextlib.closing(answer):
+                    yield Stream(answer, url, lambda size: self._count(received=size))
+                return
+            answer.close()
+            url, previous = urljoin(url, target), url
+            if urlsplit(previous).scheme == "https" and urlsplit(url).scheme != "https":
+                what = f"{place_of(previous)} redirects to a place without TLS"
+                raise NetworkError(what, code="IW503", why=f"to {redacted(url)}")
+            if urlsplit(url)[:2] != urlsplit(previous)[:2]:
+                sent.pop("authorization", None)
+        raise NetworkError(f"{place_of(url)} redirects without end", code="IW503", why=redacted(url))
+
+    def _opened(self, content: Content | None) -> bytes | Iterable[bytes] | None:
+        if content is None or isinstance(content, bytes):
+            self._count(sent=len(content or b""))
+            return content
+        return self._counted(content())
+
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._count(sent=len(chunk))
+            yield chunk
+
+    def _count(self, *, requests: int = 0, sent: int = 0, received: int = 0) -> None:
+        with self._lock:
+            now = self._traffic
+            self._traffic = Traffic(now.requests + requests, now.sent + sent, now.received + received)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    """The seconds that the other side asks for; 0 when it does not, or names a date."""
+    text = headers.get("retry-after", "")
+    return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdecimal() else 0.0

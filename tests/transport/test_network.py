@@ -1,0 +1,170 @@
+"""The real network, over sockets on loopback."""
+
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from imagewright.errors import NetworkError
+from imagewright.transport import Timeouts, Traffic, Transport, Unanswered
+from imagewright.transport.network import Network
+
+
+class _Echo(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(b"\x1f\x8b not really gzip", {"Content-Encoding": "gzip"})
+
+    def do_HEAD(self) -> None:
+        self._answer(b"", {"X-Authorization": self.headers.get("Authorization", "")})
+
+    def do_PUT(self) -> None:
+        self._answer(
+            self.rfile.read(int(self.headers["Content-Length"])),
+            {"X-Coding": self.headers.get("Transfer-Encoding", "none")},
+        )
+
+    def _answer(self, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(200)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are quiet."""
+
+
+@contextmanager
+def echo(tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server on loopback that sends back what it gets."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_head_and_a_get_over_a_socket() -> None:
+    """Both of the ways that requests take give headers in lower case and bodies as they were sent."""
+    with echo() as url, Transport() as transport:
+        head = transport.request("HEAD", f"{url}/a?b=c", headers={"Authorization": "Basic eA=="})
+        with transport.stream("GET", url) as answer:
+            body = b"".join(answer.chunks())
+
+        assert (head.status, head.body, head.headers["x-authorization"]) == (200, b"", "Basic eA==")
+        assert body == b"\x1f\x8b not really gzip"
+        assert answer.headers["content-encoding"] == "gzip"
+        assert transport.traffic == Traffic(requests=2, sent=0, received=len(body))
+
+
+def test_a_streamed_body_with_a_length_is_not_sent_in_pieces() -> None:
+    """Registries need not take a chunked transfer coding."""
+    with echo() as url, Transport() as transport:
+        response = transport.request(
+            "PUT", url, headers={"Content-Length": "6"}, content=lambda: iter([b"abc", b"def"])
+        )
+
+        assert response.body == b"abcdef"
+        assert response.headers["x-coding"] == "none"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_closed_port_is_a_refused_connection(method: str) -> None:
+    """Both ways recognise it."""
+    with closing(socket.socket()) as bound, Transport() as transport:
+        bound.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{bound.getsockname()[1]}"
+
+        with pytest.raises(NetworkError, match=f"nothing answers at {place}") as caught:
+            transport.request(method, f"http://{place}/")
+
+        assert caught.value.code == "IW501"
+
+
+def test_proxies_do_not_come_between_this_machine_and_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is for other hosts."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    with echo() as url, Transport() as transport:
+        assert transport.request("GET", url).status == 200
+
+
+def test_a_head_on_loopback_imports_no_more_than_it_needs() -> None:
+    """The one request of a build with nothing to do leaves httpx2 alone."""
+    code = "import sys; from imagewright.transport import Transport; Transport().request('HEAD', sys.argv[1]); print('httpx2' in sys.modules)"
+    with echo() as url:
+        done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_server_that_says_nothing_is_not_waited_for(method: str) -> None:
+    """Connected, but without an answer in time: another try may do better."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent, closing(Network()) as network:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+
+        with pytest.raises(Unanswered, match=r"^timed out$") as caught:
+            network.send(method, url, {}, None, Timeouts(connect=5, answer=0.05))
+
+    assert caught.value.kind == "transient"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for 127.0.0.1 that nobody signed, with its key in the same file."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True, timeout=60)
+    return folder / "cert.pem"
+
+
+@pytest.fixture
+def tls(certificate: Path) -> ssl.SSLContext:
+    """A server with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, certificate.with_name("key.pem"))
+    return context
+
+
+@pytest.mark.tool
+def test_a_certificate_that_is_not_trusted_is_said_so(tls: ssl.SSLContext) -> None:
+    """After one try, with the way to trust it."""
+    with echo(tls) as url, Transport() as transport:
+        with pytest.raises(NetworkError, match=r"the certificate of 127\.0\.0\.1:\d+ is not trusted: self") as caught:
+            transport.request("GET", url)
+
+        assert transport.traffic.requests == 1
+    assert caught.value.fix[0].startswith("SSL_CERT_FILE=")
+
+
+@pytest.mark.tool
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_the_certificates_of_an_organisation(
+    variable: str, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both of the variables that name a file of certificates count."""
+    monkeypatch.setenv(variable, str(certificate))
+
+    with echo(tls) as url, Transport() as transport:
+        assert transport.request("GET", url).status == 200
+        assert transport.request("HEAD", url).status == 200
