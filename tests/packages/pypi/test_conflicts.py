@@ -1,0 +1,107 @@
+"""Wheels that want one path for different bytes are found before anything is written, and both are named."""
+
+from pathlib import Path
+
+import pytest
+from tests.packages.pypi.wheels import TARGET, Folder, Part, changed, parts_of, zipped
+
+from imagewright.errors import LockError
+from imagewright.packages.pypi.conflicts import check_conflicts
+from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.packages.pypi.members_archive import RefusedArchive
+
+COMMAND = "[console_scripts]\nrun = {}:main\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def _refused(folder: Folder, *wheels: LockedWheel) -> str:
+    with pytest.raises(LockError) as refused:
+        check_conflicts(wheels, folder, TARGET)
+    assert refused.value.code == "IW207"
+    for wheel in wheels:
+        assert wheel.filename in str(refused.value)
+    return refused.value.what
+
+
+def test_disjoint_wheels(folder: Folder) -> None:
+    """The common case; each has its dist-info, and folders may be shared."""
+    wheels = [
+        folder.wheel({f"google/{name}/x.py": b""}, name=name, entry_points=f"[console_scripts]\n{name} = a:b\n")
+        for name in "abc"
+    ]
+
+    check_conflicts(wheels, folder, TARGET)
+
+
+def test_the_same_file_twice(folder: Folder) -> None:
+    """Equal bytes are no conflict, whichever way they are compressed."""
+    one = folder.wheel([Part("google/__init__.py", b"x\n" * 99)], name="one")
+    two = folder.wheel([Part("google/__init__.py", b"x\n" * 99, method=0)], name="two")
+
+    check_conflicts([one, two], folder, TARGET)
+
+
+@pytest.mark.parametrize("same_crc", [False, True])
+def test_different_files(same_crc: bool, folder: Folder) -> None:
+    """Size and CRC-32 being equal does not make two files one: RECORD's digests decide."""
+    first, second = (b"plumless\n", b"buckeroo\n") if same_crc else (b"1\n", b"2\n")
+    one = folder.wheel({"tests/__init__.py": first}, name="one")
+    two = folder.wheel({"tests/__init__.py": second}, name="two")
+
+    assert "site-packages/tests/__init__.py" in _refused(folder, one, two)
+
+
+def test_commands(folder: Folder) -> None:
+    """Two packages may not have one command, whether it is made of an entry point or shipped as a script."""
+    one = folder.wheel({}, name="one", entry_points=COMMAND.format("one"))
+    two = folder.wheel({}, name="two", entry_points=COMMAND.format("two"))
+    script = folder.wheel([Part("three-1.0.data/scripts/run", b"#!/bin/sh\n")], name="three")
+    data = folder.wheel([Part("four-1.0.data/data/bin/run", b"other\n")], name="four")
+
+    assert "/opt/imagewright/bin/run" in _refused(folder, one, two)
+    assert "/opt/imagewright/bin/run" in _refused(folder, one, script)
+    assert "/opt/imagewright/bin/run" in _refused(folder, data, script)
+
+
+def test_commands_that_agree(folder: Folder) -> None:
+    """Two wheels whose command calls the same function have equal launchers."""
+    wheels = [folder.wheel({}, name=name, entry_points=COMMAND.format("shared")) for name in ("one", "two")]
+
+    check_conflicts(wheels, folder, TARGET)
+
+
+def test_a_file_and_a_folder(folder: Folder) -> None:
+    """A path cannot be a file for one and a folder for the other."""
+    one = folder.wheel({"google": b""}, name="one")
+    two = folder.wheel({"google/x.py": b""}, name="two")
+
+    assert "site-packages/google" in _refused(folder, one, two)
+
+
+def test_purelib_and_root_are_one_place(folder: Folder) -> None:
+    """What counts is where files go, not where they lie in the wheel."""
+    one = folder.wheel({"x.py": b"1"}, name="one")
+    two = folder.wheel([Part("two-1.0.data/purelib/x.py", b"2")], name="two")
+
+    assert "site-packages/x.py" in _refused(folder, one, two)
+
+
+def test_a_wheel_that_cannot_be_read(folder: Folder) -> None:
+    """It is refused here already."""
+    with pytest.raises(RefusedArchive):
+        check_conflicts([folder.add(b"no wheel")], folder, TARGET)
+
+
+def test_a_bad_record_is_only_allowed_by_name(folder: Folder) -> None:
+    """Where paths meet RECORD is needed; a wrong one is refused unless its distribution is named."""
+    one = folder.wheel({"x.py": b"1"}, name="one")
+    parts = changed(parts_of({"x.py": b"1"}, name="two"), "two-1.0.dist-info/RECORD", data=b"")
+    two = folder.add(zipped(parts), "two-1.0-py3-none-any.whl")
+
+    with pytest.raises(RefusedArchive, match="RECORD"):
+        check_conflicts([one, two], folder, TARGET)
+    check_conflicts([one, two], folder, TARGET, allow_bad_record=frozenset({"two"}))
