@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagewright.layer.planned import InputFile
-from imagewright.oci.digest import Digest, parse_digest
+from imagewright.oci.digest import Digest, canonical_json, digest_of, parse_digest
 from imagewright.oci.platform import Platform
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.locked import LockedWheel
@@ -53,18 +53,8 @@ class Lock:
 
 
 def requirements_of(spec: ImageSpec, platform: Platform) -> Digest:
-    """The digest of what a lock answers: the fields that name packages and where they come from, and the platform."""
-    return ImageSpec(
-        python_version=spec.python,
-        packages=spec.packages,
-        requirements=spec.requirements,
-        pip_index=spec.pip_index,
-        pip_extra_index_url=spec.pip_extra_index_url,
-        pip_extra_args=spec.pip_extra_args,
-        platform=str(platform),
-        where=spec.where,
-        directory=spec.directory,
-    ).digest
+    """The digest of what a lock answers: what a spec requires, on one platform."""
+    return digest_of(canonical_json({"required": spec.required, "platform": str(platform)}))
 
 
 def _file(file: InputFile) -> tuple[str, str, int]:

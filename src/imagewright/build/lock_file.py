@@ -4,25 +4,16 @@ Source: packaging.python.org, "pylock.toml Specification" 1.0; tools may add a t
 """
 
 import tomllib
-from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from imagewright.build.lock import Lock
 from imagewright.errors import LockError
-from imagewright.oci.platform import Platform
 from imagewright.packages.deb.base import plan_base
 from imagewright.packages.pypi.pylock import write_lock
-from imagewright.spec import ImageSpec
 
-FOLDER = "imagewright.lock"
 VERSION = 1
-
-
-def lock_file(spec: ImageSpec, platform: Platform) -> Path:
-    """Where a spec's lock file is, or would be: ``imagewright.lock/NAME-OS-ARCHITECTURE.pylock.toml`` beside its code."""
-    return spec.directory / FOLDER / f"{spec.name}-{str(platform).replace('/', '-')}.pylock.toml"
 
 
 def lock_text(lock: Lock) -> str:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from imagewright.build.inputs import downloads, mirrors, pip_settings, request_of
 from imagewright.build.lock import Lock, requirements_of
-from imagewright.build.lock_file import lock_file, read_lock
+from imagewright.build.lock_file import read_lock
 from imagewright.build.remembered import RememberedLocks, question
 from imagewright.build.session import Session
 from imagewright.errors import LockError
@@ -35,7 +35,7 @@ def lock_of(spec: ImageSpec, platform: Platform, session: Session, *, upgrade: b
     """
     started = time.monotonic()
     requirements = requirements_of(spec, platform)
-    file = lock_file(spec, platform)
+    file = spec.lock_file(platform)
     if not upgrade and file.exists():
         lock = _from_file(file, requirements, spec)
         _tell(spec, lock, "lock file", started, session)

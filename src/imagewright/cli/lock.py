@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from imagewright.build.lock import requirements_of
-from imagewright.build.lock_file import lock_file, lock_text, read_lock
+from imagewright.build.lock_file import lock_text, read_lock
 from imagewright.build.resolve import lock_of
 from imagewright.builders.native import check_supported
 from imagewright.cli.app import App
@@ -13,7 +13,7 @@ from imagewright.cli.options import build_options, talk_options
 from imagewright.cli.session import session_of
 from imagewright.cli.terminal import many
 from imagewright.cli.userfile import read_file, specs_in
-from imagewright.errors import StoreError
+from imagewright.errors import SpecError, StoreError
 from imagewright.oci.platform import Platform
 from imagewright.spec import ImageSpec
 
@@ -33,10 +33,17 @@ def lock(app: App, file: Path, show: bool, upgrade: bool) -> None:
     """
     session = session_of(app, upgrade=upgrade)
     texts: dict[str, str] = {}
+    named: dict[Path, ImageSpec] = {}
     for spec in specs_in(read_file(file)):
         platform = check_supported(spec)
         app.console.say(f"{spec.name}  {platform}")
-        path = lock_file(spec, platform)
+        path = spec.lock_file(platform)
+        if named.setdefault(path, spec).required != spec.required:
+            raise SpecError(
+                f"two images are called {spec.name!r} and want different packages, so they cannot share a lock file",
+                fix='give each a name: ImageSpec(name="...")',
+                where=spec.where,
+            )
         known = path.read_text(encoding="utf-8") if path.exists() else ""
         locked = lock_of(spec, platform, session, upgrade=upgrade or not _answers(known, spec, platform))
         text = texts[str(path)] = lock_text(locked)

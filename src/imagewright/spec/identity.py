@@ -17,6 +17,11 @@ from imagewright.spec.names import normalized_requirement, without_userinfo
 VERSION = 1
 """Counted up when the same fields get another spelling. Every image is then built again: the golden digests change."""
 
+REQUIRING = frozenset(
+    {"identity", "python", "packages", "pip_index", "pip_extra_index_url", "pip_extra_args", "base_image"}
+)
+"""The fields that decide which packages are installed. Files that name packages come to them."""
+
 
 def _unordered(items: Iterable[str]) -> list[str]:
     return sorted(set(items))

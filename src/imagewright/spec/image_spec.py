@@ -18,7 +18,7 @@ from imagewright.spec.copy_mode import CopyFileDetection
 from imagewright.spec.environment import in_task_container, installed
 from imagewright.spec.fields import CHECKS, LOCAL_REGISTRY, Refused
 from imagewright.spec.files import Copied, copied_files, source_files, source_root_of, spelled
-from imagewright.spec.identity import spelled_fields
+from imagewright.spec.identity import REQUIRING, spelled_fields
 from imagewright.spec.names import local_path
 from imagewright.spec.requirements import PROJECT_LOCKS, spelled_local, spelled_project, spelled_requirements
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 DEFAULT_PYTHON = "3.11"
 """The Python of the default base, when the spec names none."""
+
+LOCKS = "imagewright.lock"
+"""The folder of lock files."""
 
 _TAG_DIGITS = 32
 
@@ -203,6 +206,23 @@ class ImageSpec:
         return digest_of(canonical_json({"declared": content}))
 
     @property
+    def required(self) -> Digest:
+        """The digest of what a lock answers: the packages that are asked for, on which Python, and from which indexes."""
+        content = {field: value for field, value in self._spelled().items() if field in REQUIRING}
+        try:
+            content.update(self._required_files())
+        except Refused as refused:
+            raise self._error(refused) from None
+        return digest_of(canonical_json({"required": content}))
+
+    def lock_file(self, platform: Platform) -> Path:
+        """Where the lock file is, or would be: ``imagewright.lock/NAME-OS-ARCHITECTURE.pylock.toml`` beside the code.
+
+        When it is there, its content is part of `digest`.
+        """
+        return self.directory / LOCKS / f"{self.name}-{str(platform).replace('/', '-')}.pylock.toml"
+
+    @property
     def tag(self) -> str:
         """The first 32 hex digits of the digest, through ``tag_format``."""
         digits = hex_of(self.digest)[:_TAG_DIGITS]
@@ -328,19 +348,28 @@ class ImageSpec:
         try:
             if isinstance(self.base_image, ImageSpec):
                 content["base_image"] = {"digest": self.base_image.digest}
-            if self.requirements is not None:
-                file = self.directory / self.requirements
-                content["requirements"] = spelled_requirements(file)
-                if self.install_project:
-                    content["project"] = spelled_project(file.parent)
-            named = sorted({path for package in self.packages if (path := local_path(package))})
-            if named:
-                content["local_packages"] = [[path, spelled_local("packages", path, self.directory)] for path in named]
+            content.update(self._required_files())
             if copied:
                 content["files"] = spelled(copied)
         except Refused as refused:
             raise self._error(refused) from None
+        locks = {str(platform): self.lock_file(platform) for platform in self.platforms}
+        if kept := {platform: digest_of(file.read_bytes()) for platform, file in locks.items() if file.is_file()}:
+            content["locks"] = kept
         return digest_of(canonical_json(content))
+
+    def _required_files(self) -> dict[str, Any]:
+        """The contents of the files that say what is installed."""
+        content: dict[str, Any] = {}
+        if self.requirements is not None:
+            file = self.directory / self.requirements
+            content["requirements"] = spelled_requirements(file)
+            if self.install_project:
+                content["project"] = spelled_project(file.parent)
+        named = sorted({path for package in self.packages if (path := local_path(package))})
+        if named:
+            content["local_packages"] = [[path, spelled_local("packages", path, self.directory)] for path in named]
+        return content
 
     def _check_together(self) -> None:
         """What no field can tell by itself. A task container has none of the files, and needs none."""
