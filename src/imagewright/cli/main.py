@@ -3,21 +3,17 @@
 It starts fast: a command's module is imported when that command runs, and neither --version nor --help imports one.
 """
 
-import signal
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module
-from types import FrameType
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import click
 
 from imagewright.cli.app import App
 from imagewright.cli.options import talk_options
+from imagewright.cli.signals import INTERRUPTED, MESSAGE, catch_signals, leave_quietly
 from imagewright.errors import ImagewrightError, UsageError
-
-INTERRUPTED = 130
-TERMINATED = 143
 
 
 class Entry(NamedTuple):
@@ -90,7 +86,7 @@ def program() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with ``arguments`` (this process's own when None), and return its exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    catch_signals()
     app = App()
     try:
         answer = program.main(
@@ -105,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(app, error, error)
     except (click.Abort, KeyboardInterrupt):
         app.console.close()
-        app.console.say("Interrupted. What was finished is kept.")
+        app.console.say(MESSAGE)
+        leave_quietly(INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone. Python would complain once more when it flushes stdout at the end.
@@ -140,7 +137,3 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     from difflib import get_close_matches  # only a mistake needs it
 
     return next(iter(get_close_matches(name, names, n=1)), "")
-
-
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(TERMINATED)
