@@ -1,6 +1,7 @@
 """WWW-Authenticate, as registries write it."""
 
 import pytest
+from hypothesis import given, strategies
 
 from imagewright.store.registry.challenge import Challenge, parse_challenges
 
@@ -39,3 +40,10 @@ from imagewright.store.registry.challenge import Challenge, parse_challenges
 def test_challenges(header: str, challenges: list[Challenge]) -> None:
     """Names are in lower case, quoting is undone, several schemes are kept in order."""
     assert parse_challenges(header) == tuple(challenges)
+
+
+@given(strategies.text(alphabet='Baser =",\\\t', max_size=60))
+def test_whatever_a_registry_says_is_read(header: str) -> None:
+    """Garbage gives fewer challenges, never an error."""
+    for challenge in parse_challenges(header):
+        assert challenge.scheme == challenge.scheme.lower()

@@ -4,7 +4,6 @@ import base64
 import binascii
 import json
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,6 +152,8 @@ def _from_helper(config: Mapping[str, Any], registry: str, name: str) -> Login |
     program = f"docker-credential-{helper}"
     if not _HELPER.fullmatch(str(helper)):
         raise CredentialsError(f"{name} names a helper that is no program's name: {helper!r}", code="IW401")
+    import subprocess  # only here: most logins need no helper, and it is slow to import
+
     server = "https://index.docker.io/v1/" if registry == DEFAULT_REGISTRY else registry
     try:
         done = subprocess.run(
