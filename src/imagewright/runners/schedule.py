@@ -115,15 +115,19 @@ def _run_call(call: TaskCall, node: Node, placement: Placement, runner: Runner, 
 def _no_such_part(graph: Graph, nodes: Mapping[str, Node], ref: Ref, error: Exception) -> TaskError:
     if isinstance(ref, InputRef):
         return TaskError(
-            f"{ref} of workflow '{graph.name}' was not given: it has no such part",
+            f"input '{ref.name}' of workflow '{graph.name}' has no part {_steps(ref)}",
             code="IW313",
             why=f"{type(error).__name__}: {error}",
             where=graph.where,
         )
     return TaskError(
-        f"task '{nodes[ref.call].template.title}' did not return what its annotation says: there is no {ref}",
+        f"task '{nodes[ref.call].template.title}' did not return what its annotation says: its result has no part {_steps(ref)}",
         code="IW313",
         why=f"{type(error).__name__}: {error}",
         fix="let the annotation of its result and what it returns agree",
         where=nodes[ref.call].template.where,
     )
+
+
+def _steps(ref: Ref) -> str:
+    return "".join(f"[{step!r}]" for step in ref.path)

@@ -83,12 +83,12 @@ def decode(reader: Reader, document: dict[str, Any]) -> Any:
     index = _decode_index(reader, document["index"])
     value: Any
     if kind == "frame":
-        columns = [_decode_column(reader, column) for column in document["columns"]]
+        columns = [_held(_decode_column(reader, column)) for column in document["columns"]]
         value = pandas.DataFrame(dict(enumerate(columns)), index=range(len(index)))
         value.columns = _decode_index(reader, document["names"])
         value.index = index
     elif kind == "series":
-        value = pandas.Series(_decode_column(reader, document["column"]), name=reader.decode(document["name"]))
+        value = _held(_decode_column(reader, document["column"])).rename(reader.decode(document["name"]))
         value.index = index
     else:
         raise ValueError(f"a value of the unknown kind {kind!r}: it was written by a newer imagewright")
@@ -178,6 +178,16 @@ def _decode_column(reader: Reader, column: dict[str, Any]) -> Any:
     return objects
 
 
+def _held(values: Any) -> Any:
+    """The column as a Series of its own dtype."""
+    return import_module("pandas").Series(values, dtype=_dtype(values))
+
+
+def _dtype(values: Any) -> Any:
+    """object for an array of objects, for which pandas would guess another; None for all that speaks for itself."""
+    return object if isinstance(values, import_module("numpy").ndarray) and values.dtype.kind == "O" else None
+
+
 def _encode_index(writer: Writer, index: Any) -> dict[str, Any]:
     pandas = import_module("pandas")
 
@@ -203,9 +213,7 @@ def _decode_index(reader: Reader, document: dict[str, Any]) -> Any:
     if kind == "range":
         return pandas.RangeIndex(*document["parts"], name=names[0])
     values = _decode_column(reader, document["values"])
-    objects = isinstance(values, import_module("numpy").ndarray) and values.dtype.kind == "O"
-    # dtype=object stays so: an Index would guess a narrower one from the values.
-    index = pandas.Index(values, name=names[0], dtype=object if objects else None)
+    index = pandas.Index(values, name=names[0], dtype=_dtype(values))
     if document["freq"]:
         with suppress(ValueError):  # a name for it that this pandas does not know; the values are what counts
             index.freq = document["freq"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.util
 import os
 import sys
@@ -190,9 +189,7 @@ def _no_file(file: Path) -> UsageError:
     if file.is_dir():
         return UsageError(f"{_short(file)} is a directory", fix=f"name a file in it: {_short(file / 'app.py')}")
     beside = [each.name for each in file.parent.glob("*.py")] if file.parent.is_dir() else []
-    near = difflib.get_close_matches(file.name, beside, n=1) or (
-        [file.name + ".py"] if file.name + ".py" in beside else []
-    )
+    near = _nearest(file.name, beside) or ([file.name + ".py"] if file.name + ".py" in beside else [])
     return UsageError(
         f"there is no file {_short(file)}", fix=f"did you mean '{_short(file.parent / near[0])}'?" if near else ()
     )
