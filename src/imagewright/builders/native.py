@@ -8,7 +8,7 @@ from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.build.session import Session
 from imagewright.builders.protocol import Build
-from imagewright.errors import LockError
+from imagewright.errors import LockError, SpecError
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.packages.deb.base import plan_base
@@ -65,6 +65,13 @@ def check_supported(spec: ImageSpec) -> Platform:
             code="IW204",
             why=f"builder_options it knows: {', '.join(sorted(BUILDER_OPTIONS))}",
             where=spec.where_of(unknown[0]),
+        )
+    names = spec.builder_options.get("allow_bad_record", ())
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise SpecError(
+            f'builder_options["allow_bad_record"] is a list of package names, not {_short(names)}',
+            fix='builder_options={"allow_bad_record": ["name"]}',
+            where=spec.where_of("allow_bad_record"),
         )
     if len(spec.platforms) > 1:
         raise LockError(

@@ -1,0 +1,37 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all of these tests, and for the next run where IMAGEWRIGHT_TEST_CACHE names a folder."""
+    named = os.environ.get("IMAGEWRIGHT_TEST_CACHE")
+    return Path(named) if named else tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def imagewright(cache: Path, tmp_path: Path) -> Run:
+    """The command, in ``tmp_path`` and with the shared cache, as a user would type it."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("IMAGEWRIGHT_")}
+    environ |= {"IMAGEWRIGHT_CACHE_DIR": str(cache), "NO_COLOR": "1", "XDG_CONFIG_HOME": str(tmp_path / "config")}
+
+    def run(*arguments: str, cwd: Path = tmp_path, **more: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "imagewright.cli.main", *arguments],
+            cwd=cwd,
+            env={**environ, **more},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
