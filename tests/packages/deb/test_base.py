@@ -10,7 +10,7 @@ import pytest
 from imagewright.oci.platform import Platform
 from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.elf import MACHINES, library
-from imagewright.packages.deb.releases import RELEASES
+from imagewright.packages.deb.releases import COMMON, RELEASES
 from imagewright.packages.deb.resolve import resolve_base
 
 from .conftest import Assemble, Assembled, Downloads, FakeArchive, stanza
@@ -58,7 +58,7 @@ def root(request: pytest.FixtureRequest, assemble: Assemble) -> Assembled:
 
 def test_the_plan_needs_no_file(archive: FakeArchive) -> None:
     """Config and target follow from the lock alone; the key follows from the packages' digests."""
-    stanzas = [stanza(name) for name in ("base-files", "apt", "ca-certificates", "libgomp1", "python3", "tzdata")]
+    stanzas = [stanza(name) for name in ("base-files", *COMMON)]
     stanzas += [stanza("usr-is-merged"), stanza("python3-distutils", Depends="libc6, python3.11")]
     stanzas += [stanza("libc6", "2.36-9+deb12u10"), stanza("python3.11", "3.11.2-6+deb12u6")]
     archive.suite("bookworm", "\n".join(stanzas))

@@ -1,5 +1,6 @@
 """What the packages' maintainer scripts would do that matters, done without running any of them."""
 
+import re
 from collections.abc import Iterator
 
 from imagewright.packages.deb.accounts import HOME, UID, accounts
@@ -12,6 +13,7 @@ from imagewright.packages.deb.ld_cache import ld_cache, library_folders
 from imagewright.packages.deb.pam import pam
 from imagewright.packages.deb.status import database
 from imagewright.packages.deb.system import Entry, System, directory, file, symlink
+from imagewright.packages.deb.version import satisfies
 
 KEPT = (
     "etc/ld.so.conf",
@@ -47,13 +49,9 @@ def effects(system: System, python: str) -> Iterator[Entry]:
     yield from alternatives(system)
     yield from _certificates(system)
     yield from _settings(system, python)
-    diversions: list[tuple[str, str, str]] = []
-    if "usr/bin/sh" not in system.paths:  # Debian 11 and 12: dash takes the name with a diversion
-        yield symlink("usr/bin/sh", "dash")
-        diversions.append(("/bin/sh", "/bin/sh.distrib", "dash"))
     yield from _shells(system)
     yield file(LD_CACHE, ld_cache(library_folders(system.files), _with_links(system)))
-    yield from database(system, diversions)
+    yield from database(system, list(_diversions(system)))
 
 
 def _base_files(system: System) -> Iterator[Entry]:
@@ -71,11 +69,28 @@ def _base_files(system: System) -> Iterator[Entry]:
     yield directory("run/lock", 0o1777)
     for path, target in REPLACED.items():
         yield symlink(path, target)
-    for name in ("share", "share/man", "bin", "games", "lib", "include", "sbin", "src", "etc"):
-        yield directory(f"usr/local/{name}")
+    package = system.package("base-files")
+    script = package.script("postinst") if package else ""
+    for path in re.findall(r"^ *install_local_dir /(usr/local\S*)", script, re.MULTILINE):
+        yield directory(path)
     yield symlink("usr/local/man", "share/man")
     for name, mode in (("wtmp", 0o664), ("btmp", 0o660), ("lastlog", 0o664)):
-        yield file(f"var/log/{name}", mode=mode, gid=43)
+        if f"/var/log/{name}" in script:
+            yield file(f"var/log/{name}", mode=mode, gid=43)
+
+
+def _diversions(system: System) -> Iterator[tuple[str, str, str]]:
+    """The diversions that matter later: another package's /bin/sh must not take the place of dash's.
+
+    Debian 13's diversions for the move to a merged /usr are left out: they only matter to older systems' upgrades.
+    """
+    dash = system.package("dash")
+    if dash and satisfies(dash.said["Version"], "<<", "0.5.12-9~"):
+        for path, other in (("/bin/sh", "/bin/sh.distrib"), ("/usr/share/man/man1/sh.1.gz", f"{_SH_MAN}.distrib.1.gz")):
+            yield path, other, "dash"
+
+
+_SH_MAN = "/usr/share/man/man1/sh"
 
 
 def _certificates(system: System) -> Iterator[Entry]:
@@ -103,7 +118,9 @@ def _settings(system: System, python: str) -> Iterator[Entry]:
     yield file("etc/environment")  # libpam-modules
     yield file("etc/security/opasswd", mode=0o600)  # libpam-modules
     yield symlink("etc/localtime", "/usr/share/zoneinfo/Etc/UTC")  # tzdata
-    yield file("etc/timezone", "Etc/UTC\n")  # tzdata
+    tzdata = system.package("tzdata")
+    if tzdata and not re.search(r'(?:-e|-f) "\$DPKG_ROOT/etc/timezone"', tzdata.script("postinst")):  # up to Debian 12
+        yield file("etc/timezone", "Etc/UTC\n")
     yield file(
         "etc/python3/debian_config",
         "[DEFAULT]\n# how to byte-compile (comma separated: standard, optimize)\nbyte-compile = standard\n",
@@ -121,20 +138,19 @@ _APT_CONF = (
 
 
 def _shells(system: System) -> Iterator[Entry]:
-    """/etc/shells: each shell that a package declares, by both of its names. Source: update-shells(8)."""
+    """/etc/shells: the shells that packages declare, those in /bin by their name in /usr/bin too.
+
+    Source: update-shells(8) of debianutils 5.
+    """
     text = system.files["usr/share/debianutils/shells"].decode()
+    declared = [content.decode() for content in system.below("usr/share/debianutils/shells.d").values()]
     known = [line for line in text.splitlines() if line.startswith("/")]
-    declared = [
-        line
-        for _, content in system.below("usr/share/debianutils/shells.d").items()
-        for line in content.decode().splitlines()
-        if line.startswith("/")
-    ]
     added: list[str] = []
-    for shell in declared:
-        other = shell.removeprefix("/usr") if shell.startswith("/usr/") else f"/usr{shell}"
-        added += [name for name in (shell, other) if name not in known and name not in added]
+    for shell in [*known, *(line for lines in declared for line in lines.splitlines() if line.startswith("/"))]:
+        names = [shell, f"/usr{shell}"] if shell.startswith("/bin/") else [shell]
+        added += [name for name in names if name not in known and name not in added]
     yield file("etc/shells", text + "".join(f"{name}\n" for name in added))
+    yield file("var/lib/shells.state", "".join(f"{name}\n" for name in [*known, *added]))
 
 
 def _with_links(system: System) -> dict[str, Library]:

@@ -27,8 +27,8 @@ def pam(system: System) -> Iterator[Entry]:
         rule = said[f"{kind.capitalize()}-Initial"]
         primary = said[f"{kind.capitalize()}-Type"] == "Primary"
         # A primary module that succeeds jumps over the fallback, which is one line.
-        line = f"{kind}\t{rule.replace('=end', '=1')}"
-        block = {"primary": line if primary else f"{kind}\t{_NULL}", "additional": "" if primary else f"{line} "}
+        line = f"{kind}\t{rule.replace('=end', '=1')}" + (" " if rule.endswith(".so") else "")  # no options: a space
+        block = {"primary": line if primary else f"{kind}\t{_NULL}", "additional": "" if primary else line}
         for name, text in block.items():
             template = template.replace(f"${kind}_{name}\n", f"{text}\n" if text else "")
             template = template.replace(f"${kind}_nonint_{name}\n", f"{text}\n" if text else "")

@@ -31,7 +31,7 @@ RELEASES = (
     Release("forky", "14", "3.14", testing=True),
 )
 
-COMMON = ("apt", "ca-certificates", "libgomp1", "python3", "tzdata")
+COMMON = ("apt", "ca-certificates", "libgomp1", "netbase", "python3", "tzdata")
 """What every base has besides the essential packages; docs/decisions/0050 says why each."""
 
 

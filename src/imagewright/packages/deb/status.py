@@ -21,8 +21,7 @@ def database(system: System, diversions: Iterable[tuple[str, str, str]]) -> Iter
     Source: dpkg 1.21, doc/ and lib/dpkg (dump.c, trignote.c, db-fsys-divert.c).
     """
     packages = sorted(system.packages, key=lambda package: package.name)
-    yield file(f"{FOLDER}/status", "\n".join(map(_paragraph, packages)))
-    yield file(f"{FOLDER}/available")
+    yield file(f"{FOLDER}/status", "".join(f"{_paragraph(package)}\n" for package in packages))
     yield file(f"{FOLDER}/lock", mode=0o640)
     yield file(f"{FOLDER}/lock-frontend", mode=0o640)
     yield file(f"{FOLDER}/info/format", "1\n")
