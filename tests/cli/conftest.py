@@ -34,3 +34,34 @@ def run(tmp_path: Path) -> Run:
         )
 
     return call  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def machine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of the session, or of all sessions when IMAGEWRIGHT_TEST_CACHE names a folder."""
+    named = os.environ.get("IMAGEWRIGHT_TEST_CACHE")
+    folder = Path(named) / "cli" if named else tmp_path_factory.mktemp("cli")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def run_here(tmp_path: Path, machine_cache: Path) -> Run:
+    """As ``run``, with this machine's own settings for package indexes, and downloads that are kept."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    keep = {name: value for name, value in os.environ.items() if not name.startswith("IMAGEWRIGHT_")}
+
+    def call(*arguments: str, cwd: Path | None = None, **environ: str) -> object:
+        own = {"IMAGEWRIGHT_CACHE_DIR": str(machine_cache), "COLUMNS": "84"}
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=cwd or folder,
+            env={**keep, **own, **environ},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return call  # type: ignore[return-value]
