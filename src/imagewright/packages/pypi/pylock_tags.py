@@ -87,6 +87,7 @@ def uv_platform(target: Target) -> str:
 def _platforms(target: Target) -> Iterator[str]:
     family, (major, minor) = _libc(target)
     name = machine(target)
+    yield f"linux_{name}"
     if family == "musl":
         for level in range(minor, -1, -1):
             yield f"musllinux_{major}_{level}_{name}"
@@ -95,7 +96,6 @@ def _platforms(target: Target) -> Iterator[str]:
             yield f"manylinux_{major}_{level}_{name}"
             if (major, level) in _LEGACY:
                 yield f"{_LEGACY[major, level]}_{name}"
-    yield f"linux_{name}"
 
 
 def _libc(target: Target) -> tuple[str, tuple[int, int]]:

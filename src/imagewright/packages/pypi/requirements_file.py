@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -125,4 +126,5 @@ def _included(file: Path, text: str) -> Path | None:
     except ValueError:
         return None
     name = words[1] if len(words) > 1 else words[0][2:]
-    return file.parent / name if name and "://" not in name else None
+    # Without its "..", or files that include each other would have ever new names.
+    return Path(normpath(file.parent / name)) if name and "://" not in name else None

@@ -14,6 +14,8 @@ from imagewright.packages.pypi.request import Request, check_request
 from imagewright.packages.pypi.request_extra_args import parse_extra_args
 from imagewright.packages.pypi.requirements_file import read_lines
 from imagewright.packages.pypi.resolve_errors import explain
+from imagewright.packages.pypi.resolve_errors_network import explain_network
+from imagewright.packages.pypi.resolve_other_wheels import other_wheels
 from imagewright.packages.pypi.resolve_uv import Uv, run_uv
 
 
@@ -69,7 +71,11 @@ def resolve(
         previous="" if upgrade else previous,
     )
     if compiled.status != 0:
-        raise explain(compiled.said, request, offline=offline)
+        raise explain_network(compiled.said, request, indexes.logins, uv.environ) or explain(
+            compiled.said,
+            request,
+            other_wheels=lambda requirement: other_wheels(requirement, request, uv, arguments, indexes.environment),
+        )
     try:
         chosen = choose_wheels(compiled.text, request.target, directory=compiled.directory)
     except LockError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from imagewright.errors import SandboxError
+from imagewright.errors import LockError, SandboxError
 from imagewright.packages.pypi.pylock_tags import full_version, uv_platform
 from imagewright.packages.target import Target
 
@@ -41,12 +41,7 @@ class Uv:
         try:
             return uv.find_uv_bin()
         except FileNotFoundError as error:
-            raise SandboxError(
-                "uv, which resolves requirements, is not installed",
-                code="IW602",
-                why=str(error),
-                fix="pip install --force-reinstall uv",
-            ) from error
+            raise _no_uv(error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +64,11 @@ def run_uv(
     arguments: Sequence[str],
     environment: Mapping[str, str],
     previous: str = "",
+    platform: str = "",
 ) -> Compiled:
     """Resolve for the target with wheels alone. Versions in the lock ``previous`` are kept where they still fit.
+
+    ``platform`` is uv's flag for it where that is not to be the target's.
 
     Nothing is built and no interpreter is looked for: the one that runs this serves as uv's, whatever the target's is.
     """
@@ -79,7 +77,7 @@ def run_uv(
         environ.setdefault(name, value)
     command = [
         uv.program(), "pip", "compile", "--format=pylock.toml", f"--python-version={full_version(target)}",
-        f"--python-platform={uv_platform(target)}", f"--python={sys.executable}", "--no-python-downloads",
+        platform or f"--python-platform={uv_platform(target)}", f"--python={sys.executable}", "--no-python-downloads",
         "--no-build", f"--cache-dir={uv.cache}", "--no-header", "--no-annotate", "--no-progress", "--color=never",
         *arguments,
     ]  # fmt: skip
@@ -87,15 +85,33 @@ def run_uv(
         lock = Path(folder).resolve() / "pylock.toml"
         if previous:
             lock.write_text(previous, encoding="utf-8")
-        said = subprocess.run(
-            [*command, f"--output-file={lock}", *(["-"] if requirements else []), *([str(file)] if file else [])],
-            input="".join(f"{requirement}\n" for requirement in requirements).encode(),
-            stdout=subprocess.DEVNULL,  # the lock is in the file
-            stderr=subprocess.PIPE,
-            cwd=directory,
-            env=environ,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        try:
+            said = subprocess.run(
+                [*command, f"--output-file={lock}", *(["-"] if requirements else []), *([str(file)] if file else [])],
+                input="".join(f"{requirement}\n" for requirement in requirements).encode(),
+                stdout=subprocess.DEVNULL,  # the lock is in the file
+                stderr=subprocess.PIPE,
+                cwd=directory,
+                env=environ,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            raise _no_uv(error) from error
+        except subprocess.TimeoutExpired as error:
+            raise LockError(
+                f"uv found no resolution within {TIMEOUT_SECONDS} seconds",
+                code="IW202",
+                fix="narrow the requirements down: exact versions leave less to try",
+            ) from error
         text = lock.read_bytes()[:_MOST_OUTPUT].decode() if lock.exists() and said.returncode == 0 else ""
     return Compiled(said.returncode, text, said.stderr[-65536:].decode(errors="replace"), lock.parent)
+
+
+def _no_uv(error: OSError) -> SandboxError:
+    return SandboxError(
+        "uv, which resolves requirements, is not installed",
+        code="IW602",
+        why=str(error),
+        fix="pip install --force-reinstall uv",
+    )
