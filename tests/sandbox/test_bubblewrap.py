@@ -216,15 +216,15 @@ def test_root_becomes_the_image_s_user(python_box: Box) -> None:
     """The image's user has its ids and its home, and cannot write what is root's."""
     script = """
 import os
-print(os.getuid(), os.getgid(), os.getgroups(), os.path.expanduser("~"))
+print(os.getuid(), os.getgid(), os.getgroups(), os.path.expanduser("~"), os.getcwd())
 open("/home/user/x", "w").close(); open("/tmp/x", "w").close(); open("/dev/shm/x", "w").close()
 for line in open("/proc/self/status"):
     if line.startswith(("CapEff", "CapPrm", "NoNewPrivs")): print(line.split()[1].lstrip("0"))
 open("/etc/passwd", "a")
 """
-    ran = python_box("/usr/bin/python3", "-c", script, user="user", python="/usr/bin/python3")
+    ran = python_box("python3", "-c", script, user="user", python="/usr/bin/python3", workdir="/home/user")
 
-    assert ran.out == ["1000 1000 [1234] /home/user", "", "", "1"]
+    assert ran.out == ["1000 1000 [1234] /home/user /home/user", "", "", "1"]
     assert "Permission denied: '/etc/passwd'" in ran.err[-1]
 
 

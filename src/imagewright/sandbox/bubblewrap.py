@@ -20,9 +20,10 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROTECTED = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
 _HIDDEN = ("kcore", "keys", "timer_list", "sched_debug")
 
+# Runs in the image's Python. The working directory may be one that only the user can enter.
 _SWITCH = (
-    "import os,sys;u,g,m=sys.argv[1:4];os.setgroups([int(x) for x in m.split(',') if x]);os.setgid(int(g));"
-    "os.setuid(int(u));os.execvp(sys.argv[4],sys.argv[4:])"
+    "import os,sys;u,g,m,d=sys.argv[1:5];os.setgroups([int(x) for x in m.split(',') if x]);os.setgid(int(g));"
+    "os.setuid(int(u));os.chdir(d);os.execvp(sys.argv[5],sys.argv[5:])"
 )
 
 
@@ -127,11 +128,14 @@ def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: 
     if command.network:
         for path in ("/etc/resolv.conf", "/etc/hosts"):
             if os.path.exists(path):
-                options += ["--ro-bind", os.path.realpath(path), stack.resolve(path)]
+                target = stack.resolve(path)
+                options += [*_folders(stack, os.path.dirname(target)), "--ro-bind", os.path.realpath(path), target]
     else:
         options += ["--unshare-net"]
     for bind in command.binds:
-        options += ["--bind" if bind.writable else "--ro-bind", str(bind.source), stack.resolve(bind.target)]
+        target = stack.resolve(bind.target)
+        options += _folders(stack, os.path.dirname(target))
+        options += ["--bind" if bind.writable else "--ro-bind", str(bind.source), target]
     options += [
         "--unshare-pid",
         "--unshare-ipc",
@@ -141,18 +145,32 @@ def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: 
         command.hostname,
     ]
     options += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
-    if not root or (user.uid and not command.python):
+    switches = _switches(command, user, root)
+    if not root or (user.uid and not switches):
         options += ["--unshare-user", "--uid", str(user.uid), "--gid", str(user.gid)]
-    capabilities = CAPABILITIES if not user.uid else ("CAP_SETUID", "CAP_SETGID") if root and command.python else ()
+    capabilities = CAPABILITIES if not user.uid else ("CAP_SETUID", "CAP_SETGID") if switches else ()
     for capability in capabilities:
         options += ["--cap-add", capability]
     options += ["--clearenv"]
     for name, value in {"PATH": DEFAULT_PATH, "HOME": user.home, "HOSTNAME": command.hostname, **command.env}.items():
         options += ["--setenv", name, value]
-    workdir = stack.resolve(command.workdir or "/")
-    if not stack.exists(workdir):
-        options += ["--dir", workdir]
-    return [*options, "--chdir", workdir]
+    workdir = stack.resolve(command.workdir)
+    options += _folders(stack, workdir)
+    return [*options, "--chdir", "/" if _switches(command, user, root) else workdir]
+
+
+def _folders(stack: Stack, path: str) -> list[str]:
+    """Options that make the folders on the way to ``path`` (resolved) which the image lacks: bwrap lets only root in."""
+    options: list[str] = []
+    while not stack.exists(path):
+        options = ["--perms", "0755", "--dir", path, *options]
+        path = os.path.dirname(path)
+    return options
+
+
+def _switches(command: Command, user: User, root: bool) -> bool:
+    """Whether the host's root becomes another user inside."""
+    return bool(root and user.uid and command.python)
 
 
 def _run(
@@ -167,9 +185,10 @@ def _run(
 ) -> Ended:
     root = privileged()
     argv = list(command.argv)
-    if root and user.uid and command.python:
+    if _switches(command, user, root):
         groups = ",".join(map(str, user.groups))
-        argv = [command.python, "-I", "-S", "-c", _SWITCH, str(user.uid), str(user.gid), groups, *argv]
+        switch = [_SWITCH, str(user.uid), str(user.gid), groups, stack.resolve(command.workdir)]
+        argv = [command.python, "-I", "-S", "-c", *switch, *argv]
     if upper is not None:
         (upper / "upper").mkdir(parents=True, exist_ok=True)
         (upper / "work").mkdir(exist_ok=True)
