@@ -1,6 +1,7 @@
 """Events as lines of text. Pure: what is printed where, and when, is `imagewright.cli.render`'s."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,18 @@ from imagewright.events import (
 )
 
 _FEW = 3  # layers that are there already get a line each up to this many, and one line together above it
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Columns for the names of calls and of images, so that the ends of tasks stand below each other."""
+
+    call: int = 9
+    image: int = 6
+
+    def fitting(self, call: str, image: str) -> "Widths":
+        """Wide enough for these as well."""
+        return Widths(max(self.call, len(call)), max(self.image, len(image)))
 
 
 def header(event: BuildStarted, terminal: Terminal, directory: Path) -> str:
@@ -85,10 +98,10 @@ def built(event: ImagePublished, terminal: Terminal) -> str:
     return f"{terminal.styled(f'Built {event.name}', 'green')} in {seconds_text(event.seconds)}: {reused}"
 
 
-def task_ended(event: TaskEnded, terminal: Terminal) -> str:
+def task_ended(event: TaskEnded, terminal: Terminal, widths: Widths) -> str:
     """How a task call ended."""
     outcome = terminal.styled(event.outcome, "green" if event.outcome == "succeeded" else "red")
-    return f"  {event.call:<9} {event.image:<6} {outcome}  {seconds_text(event.seconds)}"
+    return f"  {event.call:<{widths.call}} {event.image:<{widths.image}} {outcome}  {seconds_text(event.seconds)}"
 
 
 def task_output(event: TaskOutput, terminal: Terminal) -> str:

@@ -74,6 +74,7 @@ class Console:
         self._files = 0
         self._file_bytes = 0
         self._drawn = False
+        self._widths = event_text.Widths()
         self.terminal: Terminal = terminal_of(environ, is_tty=err.isatty())
 
     # Results ---------------------------------------------------------------------------------------------------
@@ -175,8 +176,9 @@ class Console:
             case TaskOutput():
                 self._print(event_text.task_output(event, self.terminal))
             case TaskEnded():
-                self._print(event_text.task_ended(event, self.terminal))
+                self._print(event_text.task_ended(event, self.terminal, self._widths))
             case TaskStarted():
+                self._widths = self._widths.fitting(event.call, event.image)
                 self._draw(f"  {event.call} runs")
             case Noted():
                 if not self._said(event.text):

@@ -3,7 +3,7 @@
 import shlex
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +25,6 @@ from imagewright.runners.catalog import runner_named
 from imagewright.runners.protocol import Setup
 from imagewright.runners.schedule import Placement
 from imagewright.runners.schedule import run as run_graph
-from imagewright.spec import ImageSpec
 from imagewright.workflow.graph import ContainerImage, Graph
 from imagewright.workflow.load import find_workflow, root_of
 from imagewright.workflow.show import plain, show
@@ -119,32 +118,28 @@ def _here(app: App, file: Path, graph: Graph, inputs: Mapping[str, Any]) -> Any:
 def _in_containers(app: App, file: Path, graph: Graph, inputs: Mapping[str, Any], *, force: bool, upgrade: bool) -> Any:
     """Make sure that every image is there, all at once, then run each task in a container of its image."""
     from imagewright.builders.ensure import ensure_all  # a run in this process builds nothing
+    from imagewright.runners.images import bring_here
 
     begin = time.monotonic()
     session = session_of(app, upgrade=upgrade)
-    specs = {image: spec_of(node.template) for node in graph.nodes for image in [node.template.container_image]}
+    templates = {node.template.container_image: node.template for node in graph.nodes}
+    specs = {image: spec_of(template) for image, template in templates.items()}
     made = ensure_all([spec for spec in specs.values() if spec is not None], session, force=force or upgrade)
+    references = {image: Reference.parse(str(image)) if spec is None else made[spec] for image, spec in specs.items()}
+    brought = bring_here(references.values(), session)
+
+    def placed(image: ContainerImage) -> Placement:
+        spec, reference = specs[image], brought[references[image]]
+        return Placement(spec.name if spec else str(image), str(reference), spec.declared if spec else "")
+
     root = root_of(file)
     with tempfile.TemporaryDirectory(prefix="imagewright-") as work:
         runner = runner_named("container", Setup(session.cache_dir, Path(work), graph.tasks))
-        placed = _placements(specs, made)
         value = run_graph(
             graph, inputs, runner, app.console.listen, root=root, file=_relative(file, root), placed=placed
         )
         app.console.listen(TaskEnded(graph.name, graph.name, "", "succeeded", time.monotonic() - begin))
         return keep_files(value, app.directory / "imagewright-results" / time.strftime("%Y%m%d-%H%M%S"))
-
-
-def _placements(
-    specs: Mapping[ContainerImage, ImageSpec | None], made: Mapping[ImageSpec, Reference]
-) -> Callable[[ContainerImage], Placement]:
-    def placed(image: ContainerImage) -> Placement:
-        spec = specs[image]
-        if spec is None:
-            return Placement(str(image), str(image))
-        return Placement(spec.name, str(made[spec]), spec.declared)
-
-    return placed
 
 
 def _limited(graph: Graph, timeout: int) -> Graph:

@@ -1,6 +1,7 @@
 """Settings: a flag, else IMAGEWRIGHT_*, else the project's file, else the user's file, else the default."""
 
 import os
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -118,12 +119,18 @@ def _list(value: Any) -> tuple[str, ...]:
 
 
 def _cache_dir(environ: Mapping[str, str]) -> Path:
-    xdg = environ.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(xdg):  # a relative one is to be ignored (XDG Base Directory Specification 0.8)
-        return Path(xdg) / "imagewright"
-    from platformdirs import user_cache_path  # asked only where XDG does not say it: it costs a few milliseconds
+    return _own_folder(environ, "XDG_CACHE_HOME", ".cache", "user_cache_path")
 
-    return user_cache_path("imagewright")
+
+def _own_folder(environ: Mapping[str, str], variable: str, default: str, elsewhere: str) -> Path:
+    """imagewright's folder of a kind. Source: XDG Base Directory Specification 0.8; a relative path is to be ignored."""
+    if os.path.isabs(said := environ.get(variable, "")):
+        return Path(said) / "imagewright"
+    if sys.platform == "linux":
+        return Path(environ.get("HOME") or Path.home()) / default / "imagewright"
+    import platformdirs  # where other systems have it; not imported where nobody asks
+
+    return Path(getattr(platformdirs, elsewhere)("imagewright"))
 
 
 SETTINGS: tuple[Setting, ...] = (
@@ -274,9 +281,4 @@ def _has_table(pyproject: Path) -> bool:
 
 def user_file(environ: Mapping[str, str]) -> Path:
     """The user's own config file, which need not exist."""
-    xdg = environ.get("XDG_CONFIG_HOME", "")
-    if os.path.isabs(xdg):
-        return Path(xdg) / "imagewright" / "config.toml"
-    from platformdirs import user_config_path
-
-    return user_config_path("imagewright") / "config.toml"
+    return _own_folder(environ, "XDG_CONFIG_HOME", ".config", "user_config_path") / "config.toml"
