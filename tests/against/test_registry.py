@@ -1,6 +1,8 @@
 """Debian's docker-registry takes what is pushed, with and without a login, and serves it to skopeo."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 
 from imagewright.errors import CredentialsError
 from imagewright.store.copy import copy_image
+from imagewright.store.layout import Layout
 from imagewright.store.memory import MemoryStore
 from imagewright.store.registry.keychain import Keychain
 from imagewright.store.registry.repository import Repository
@@ -84,8 +87,8 @@ def test_a_login_from_dockers_file(closed_place: str, tmp_path: Path) -> None:
         assert repository.resolve("latest") == descriptor
 
 
-def test_a_second_push_sends_no_layers(registry_place: str) -> None:
-    """What the registry has is asked for and not sent: only the manifest goes again, to set the tag."""
+def test_a_second_push_sends_nothing(registry_place: str) -> None:
+    """What the registry has is asked for and not sent; its tag is asked for as well."""
     made, source = make_image({"a": b"1" * 1000}, {"b": b"2" * 1000}), MemoryStore()
     made.push_to(source)
     with Transport() as first:
@@ -95,4 +98,35 @@ def test_a_second_push_sends_no_layers(registry_place: str) -> None:
 
     size = made.image.descriptor.size
     assert first.traffic == Traffic(requests=3 * 3 + 3, sent=sum(map(len, made.blobs.values())) + size, received=0)
-    assert second.traffic == Traffic(requests=4 + 2, sent=size, received=size)
+    assert second.traffic == Traffic(requests=4 + 1, sent=0, received=0)
+
+
+_PUSH = """
+import sys
+from pathlib import Path
+from imagewright.store.copy import copy_image
+from imagewright.store.layout import Layout
+from imagewright.store.registry.repository import Repository
+from imagewright.transport import Transport
+layout = Layout(Path(sys.argv[1]))
+sys.stdin.readline()
+with Transport() as transport:
+    repository = Repository(sys.argv[2], sys.argv[3], transport)
+    copy_image(layout, repository, layout.resolve("a:1"), tag="latest")
+"""
+
+
+def test_processes_push_the_same_image_at_once(registry_place: str, tmp_path: Path) -> None:
+    """docker-registry 2.8.2 refuses a manifest for a moment while another process uploads its blobs: all pushes succeed."""
+    layout = Layout(tmp_path)
+    made = make_image(*({"file": bytes([number]) * 200_000} for number in range(6)))
+    layout.tag(made.push_to(layout), "a:1")
+    for round_ in range(2):
+        command = [sys.executable, "-c", _PUSH, str(tmp_path), registry_place, f"against/race{round_}"]
+        running = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+
+        said = [process.communicate("go\n", timeout=120)[1] for process in running]
+
+        assert [process.returncode for process in running] == [0] * 4, said

@@ -12,6 +12,7 @@ from imagewright.store.contents import is_manifest, reachable
 from imagewright.store.protocol import BlobStore, ImageStore
 
 JOBS = 4
+MANIFEST_TRIES = 4
 
 
 def copy_image(
@@ -36,16 +37,18 @@ def copy_image(
     largest_first = sorted(blobs, key=lambda blob: -blob.size)
     carrier = _Carrier(source, destination, len(blobs), listen)
     try:
-        run_all(carrier.carry, largest_first, jobs=jobs)
-        try:
-            run_all(carrier.carry, manifests, jobs=1)
-        except NetworkError as error:
-            if error.code != "IW503":
-                raise
-            # The registry misses something that it said it has: ask for every blob again, once.
-            run_all(carrier.carry, [*largest_first, *manifests], jobs=1)
-        if tag:
-            destination.tag(manifest, tag)
+        for remaining in reversed(range(MANIFEST_TRIES)):
+            run_all(carrier.carry, largest_first, jobs=jobs)
+            try:
+                run_all(carrier.carry, manifests, jobs=1)
+                if tag:
+                    destination.tag(manifest, tag)
+                return
+            except NetworkError as error:
+                # The registry misses something that it said it has: ask for every blob again. docker-registry 2.8.2
+                # does so for a moment when another process pushes the same blobs (its link files are not atomic).
+                if error.code != "IW503" or not remaining:
+                    raise
     except NetworkError as error:
         error.kept = error.kept or carrier.kept()
         raise

@@ -59,7 +59,7 @@ def docker_registry(folder: Path, *, login: bool = False) -> Iterator[str]:
     try:
         yield _listening(server, log)
     finally:
-        server.terminate()
+        server.kill()  # its storage is thrown away
         server.wait(START_SECONDS)
 
 

@@ -20,7 +20,7 @@ from imagewright.store.registry.keychain import Credentials, Keychain, Login
 from imagewright.store.registry.repository import Repository
 from imagewright.testing.images import make_image
 from imagewright.testing.registry import PASSWORD, USERNAME, FakeRegistry, Fault
-from imagewright.transport import Transport
+from imagewright.transport import Answer, Transport, Unanswered
 
 ALICE = Login(USERNAME, PASSWORD, "~/.docker/config.json")
 
@@ -87,7 +87,7 @@ def test_a_blob_costs_three_requests_and_one_that_is_there_costs_one(transport: 
         assert repository.exists(repository.resolve("latest") or blob_of(b""))
 
     assert first == ["HEAD", "POST", "PUT"] * 3 + ["HEAD", "PUT", "PUT"]
-    assert second == ["HEAD"] * 4 + ["GET", "PUT"]
+    assert second == ["HEAD"] * 5
     assert registry.requests == [("HEAD", "/v2/acme/demo/manifests/latest")]
 
 
@@ -261,8 +261,10 @@ def test_a_page_that_is_not_a_manifest_is_an_error(transport: Transport) -> None
     assert caught.value.code == "IW504"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT"])
-@pytest.mark.parametrize("nth", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("method", "nth"),
+    [(method, nth) for method, count in (("HEAD", 5), ("POST", 3), ("PUT", 5)) for nth in range(1, count + 1)],
+)
 @pytest.mark.parametrize(
     "fault",
     [Fault(500), Fault(503), Fault(429), Fault(close=True), Fault(after=True)],
@@ -337,6 +339,26 @@ def test_nobody_listens(transport: Transport) -> None:
     assert caught.value.exit_code == 5
     assert text_of(caught.value) == (
         f"IW501 nothing answers at {place} (connection refused)\n"
+        "help: start the registry, or build without one: --registry local"
+    )
+
+
+def test_nobody_listens_at_imagewrights_own_address() -> None:
+    """The error says whose address that is."""
+
+    class Refusing:
+        def send(self, *request: object) -> Answer:
+            raise Unanswered("connection refused", "refused")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    with pytest.raises(NetworkError) as caught:
+        Repository("localhost:30000", "demo", Transport(sender=Refusing())).resolve("latest")
+
+    assert text_of(caught.value) == (
+        "IW501 nothing answers at localhost:30000 (connection refused)\n"
+        "That is imagewright's own registry address, and its server is not running.\n"
         "help: start the registry, or build without one: --registry local"
     )
 

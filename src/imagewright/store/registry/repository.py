@@ -88,6 +88,8 @@ class Repository:
 
     def tag(self, manifest: Descriptor, tag: str) -> None:
         """Let ``tag`` point to a manifest that is in the repository."""
+        if manifest.digest not in self._manifests and self.resolve(tag) == manifest:
+            return  # it was there before, and so was its tag
         data = self._manifests.get(manifest.digest) or b"".join(self.fetch(manifest))
         self._push_manifest(manifest, data, tag)
 
