@@ -1,8 +1,9 @@
 import threading
+from collections.abc import Mapping
 
 import pytest
 
-from imagewright.parallel import Relay, beside, run_all
+from imagewright.parallel import Relay, beside, run_all, run_graph
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -73,3 +74,35 @@ def test_a_relay_hands_on_every_chunk_in_order_and_waits_when_full() -> None:
 
     with beside(feed):
         assert list(relay) == chunks
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_a_graph_runs_in_the_order_of_its_needs(jobs: int) -> None:
+    """Each key sees the results of what it needs, whatever is asked for at once; results are in the keys' order."""
+    needs: dict[str, list[str]] = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
+
+    def work(key: str, results: Mapping[str, str]) -> str:
+        return key + "".join(results[need] for need in needs[key])
+
+    results = run_graph(work, needs, jobs=jobs)
+
+    assert list(results.items()) == [("a", "a"), ("b", "ba"), ("c", "ca"), ("d", "dbaca")]
+
+
+def test_a_failure_in_a_graph_stops_what_has_not_begun() -> None:
+    """What runs already ends; what waits for nothing but a free place is not begun."""
+    begun: list[int] = []
+    failed = threading.Event()
+
+    def work(key: int, results: Mapping[int, int]) -> int:
+        begun.append(key)
+        if key == 0:
+            failed.set()
+            raise LookupError(key)
+        assert failed.wait(30)
+        return key
+
+    with pytest.raises(LookupError, match="0"):
+        run_graph(work, {key: () for key in range(10)}, jobs=2)
+
+    assert sorted(begun) == [0, 1]
