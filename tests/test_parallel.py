@@ -64,7 +64,7 @@ def test_beside_raises_what_the_work_raised() -> None:
 
 def test_a_relay_hands_on_every_chunk_in_order_and_waits_when_full() -> None:
     """The one who puts waits while the limit is reached, so memory stays bounded."""
-    relay = Relay(limit=2)
+    relay: Relay[bytes] = Relay(limit=2)
     chunks = [bytes([number]) for number in range(100)]
 
     def feed() -> None:
@@ -103,6 +103,6 @@ def test_a_failure_in_a_graph_stops_what_has_not_begun() -> None:
         return key
 
     with pytest.raises(LookupError, match="0"):
-        run_graph(work, {key: () for key in range(10)}, jobs=2)
+        run_graph(work, dict.fromkeys(range(10), ()), jobs=2)
 
     assert sorted(begun) == [0, 1]
