@@ -13,6 +13,7 @@ from imagewright.packages.pypi.pylock import Pin, choose_wheels, pin_wheels, wri
 from imagewright.packages.pypi.request import Request, check_request
 from imagewright.packages.pypi.request_extra_args import parse_extra_args
 from imagewright.packages.pypi.requirements_file import read_lines
+from imagewright.packages.pypi.resolve_default_index import default_index_config
 from imagewright.packages.pypi.resolve_errors import explain
 from imagewright.packages.pypi.resolve_errors_network import explain_network
 from imagewright.packages.pypi.resolve_other_wheels import other_wheels
@@ -58,6 +59,8 @@ def resolve(
     extra = parse_extra_args(request.extra_args, where=request.where)
     indexes = configure_indexes(request, extra, pip, uv.environ)
     arguments = [*indexes.arguments, *extra.uv]
+    config = default_index_config(uv, indexes.environment, request.directory)
+    arguments += [f"--config-file={config}"] if config else []
     arguments += ["--offline"] if offline else []
     arguments += ["--upgrade"] if upgrade else []
     compiled = run_uv(
@@ -83,7 +86,8 @@ def resolve(
         raise
     wheels = pin_wheels(chosen, pin)
     _check_hashes(request, wheels)
-    return Resolution(wheels, write_lock(wheels, request.target), indexes.notes)
+    notes = (f"pip's settings are passed on to uv: {'; '.join(indexes.notes)}",) if indexes.notes else ()
+    return Resolution(wheels, write_lock(wheels, request.target), notes)
 
 
 def _check_hashes(request: Request, wheels: Sequence[LockedWheel]) -> None:
