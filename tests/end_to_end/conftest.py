@@ -25,7 +25,7 @@ def imagewright(cache: Path, tmp_path: Path) -> Run:
 
     def run(*arguments: str, cwd: Path = tmp_path, **more: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "imagewright.cli.main", *arguments],
+            [str(Path(sys.executable).with_name("imagewright")), *arguments],
             cwd=cwd,
             env={**environ, **more},
             capture_output=True,
