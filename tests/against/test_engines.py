@@ -10,6 +10,7 @@ from imagewright.oci.platform import Platform
 from imagewright.store.archive import export_docker_archive
 from imagewright.store.copy import copy_image
 from imagewright.store.layout import Layout
+from imagewright.store.memory import MemoryStore
 from imagewright.store.registry.repository import Repository
 from imagewright.testing.engines import Engine
 from imagewright.testing.images import MadeImage, make_image
@@ -45,6 +46,18 @@ def test_an_image_that_was_pushed_runs(engine: Engine, made: MadeImage, registry
         copy_image(layout, Repository(registry_place, "acme/hello", transport), descriptor, tag="latest")
 
     assert engine.run(f"{registry_place}/acme/hello@{descriptor.digest}") == TEXT
+
+
+def test_an_image_of_a_hundred_layers_runs(docker: Engine, registry_place: str) -> None:
+    """docker's overlay driver, whose limit is the lowest there is, takes as many layers as a budget may allow."""
+    layers = [{f"srv/{number}": b"x"} for number in range(99)]
+    config = ImageConfig(Platform("linux", "amd64"), entrypoint=("/bin/hello",))
+    made, source = make_image(*layers, {"bin/hello": printing_program(TEXT.encode())}, config=config), MemoryStore()
+    with Transport() as transport:
+        repository = Repository(registry_place, "acme/hundred", transport)
+        copy_image(source, repository, made.push_to(source), tag="latest")
+
+    assert docker.run(f"{registry_place}/acme/hundred:latest") == TEXT
 
 
 @pytest.mark.parametrize("engine", ["docker", "podman"], indirect=True)

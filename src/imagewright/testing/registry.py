@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 START_SECONDS = 30
 
-USERNAME, PASSWORD = "alice", "wonderland"
+USERNAME, PASSWORD, IDENTITY_TOKEN = "alice", "wonderland", "alices-token"
 # bcrypt, the only form that docker-registry takes
 _HTPASSWD = "alice:$2b$04$Uy/Nvynh6Cr2zPjVdpAjU.R1rep1wFfB2En1CPlKNX5E6Ox3h51la\n"
 
@@ -88,7 +89,7 @@ class FakeRegistry:
     """A registry in this process, in memory. ``fault`` decides over each request; ``requests`` lists them.
 
     ``auth`` is "", "basic", or "bearer" with a token server of its own at ``/token``. ``reads`` and ``writes`` say who
-    may: "anyone", "user" or "nobody".
+    may: "anyone", "user" or "nobody". The user is `USERNAME` with `PASSWORD`, or with `IDENTITY_TOKEN`.
     """
 
     def __init__(self, *, auth: str = "", reads: str = "user", writes: str = "user") -> None:
@@ -182,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _route(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         path, _, query = self.path.partition("?")
         if path == "/token":
-            return self._token(query)
+            return self._token(query or body.decode())
         match = re.fullmatch(r"/v2/(.+)/(blobs/uploads|blobs|manifests)/([^/]*)", path)
         if match is None:
             return _error(404, "UNSUPPORTED", "no such page")
@@ -216,10 +217,14 @@ class _Handler(BaseHTTPRequestHandler):
         return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, data
 
     def _token(self, query: str) -> tuple[int, dict[str, str], bytes]:
+        """A token for the rights that are asked for, in the query or, for an identity token, in a form."""
+        asked = dict(parse_qsl(query))
         given = self.headers.get("Authorization", "")
+        if "refresh_token" in asked:
+            given = _BASIC if asked["refresh_token"] == IDENTITY_TOKEN else asked["refresh_token"]
         if given and given != _BASIC:
             return _error(401, "UNAUTHORIZED", "wrong user or password")
-        scope = query.rpartition("%3A")[2]
+        scope = asked["scope"].rpartition(":")[2]
         rights = [
             right
             for right in ("pull", "push")

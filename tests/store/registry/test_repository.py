@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -19,7 +19,7 @@ from imagewright.store.memory import MemoryStore
 from imagewright.store.registry.keychain import Credentials, Keychain, Login
 from imagewright.store.registry.repository import Repository
 from imagewright.testing.images import make_image
-from imagewright.testing.registry import PASSWORD, USERNAME, FakeRegistry, Fault
+from imagewright.testing.registry import IDENTITY_TOKEN, PASSWORD, USERNAME, FakeRegistry, Fault
 from imagewright.transport import Answer, Transport, Unanswered
 
 ALICE = Login(USERNAME, PASSWORD, "~/.docker/config.json")
@@ -137,6 +137,55 @@ def test_a_login_is_found_when_it_is_asked_for(transport: Transport, auth: str) 
         assert (
             b"".join(repository.fetch(repository.resolve("latest") or blob_of(b""))) == registry.manifests["latest"][1]
         )
+
+
+def test_an_identity_token_is_turned_into_tokens(transport: Transport) -> None:
+    """As the logins of some clouds are."""
+    registry = FakeRegistry(auth="bearer")
+    with registry.serve():
+        repository = pushed(registry, transport, Knows(Login("", "", "DOCKER_AUTH_CONFIG", IDENTITY_TOKEN)))
+
+        assert repository.resolve("latest") is not None
+
+
+@pytest.mark.parametrize("auth", ["basic", "bearer"])
+def test_a_login_is_found_for_a_fetch_as_well(transport: Transport, auth: str) -> None:
+    """Also when fetching is the first that is asked; without a login it is refused."""
+    registry, blob = FakeRegistry(auth=auth), blob_of(b"hello")
+    registry.blobs[blob.digest] = b"hello"
+    with registry.serve() as place:
+        assert b"".join(Repository(place, "acme/demo", transport, Knows(ALICE)).fetch(blob)) == b"hello"
+        with pytest.raises(CredentialsError, match="wants a login to pull acme/demo, and none was found"):
+            b"".join(Repository(place, "acme/demo", transport).fetch(blob))
+
+
+def test_a_login_is_never_sent_without_tls() -> None:
+    """A registry with TLS that names a token server without it gets nothing."""
+    sent: list[tuple[str, str, Mapping[str, str]]] = []
+
+    class Hostile:
+        def send(self, method: str, url: str, headers: Mapping[str, str], *rest: object) -> Answer:
+            sent.append((method, url, headers))
+            return Refusal()
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    class Refusal:
+        status = 401
+        headers: Mapping[str, str] = {"www-authenticate": 'Bearer realm="http://example.com/token"'}
+
+        def chunks(self) -> Iterator[bytes]:
+            return iter(())
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    with pytest.raises(NetworkError, match="sends logins to a place without TLS"):
+        Repository("example.com", "acme/demo", Transport(sender=Hostile()), Knows(ALICE)).resolve("latest")
+
+    assert len(sent) == 1
+    assert "authorization" not in sent[0][2]
 
 
 def test_an_anonymous_token_reads_what_everybody_may_read(transport: Transport) -> None:
