@@ -2,7 +2,6 @@
 
 import ast
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -228,29 +227,6 @@ def test_a_spec_knows_its_own_container(place: Place, image: str | None, inside:
     place.call("is_container", env={"IMAGEWRIGHT_IMAGE": declared})
 
     assert read_values(place.outputs, of="t")["result"] is inside
-
-
-def test_a_cache_of_bytecode_never_holds_the_tasks_code(place: Place) -> None:
-    """In a layer all files have one time: a changed line of the same length would not be seen. Packages are cached."""
-    cache = place.folder / "bytecode"
-    env = {"PYTHONPYCACHEPREFIX": str(cache), "PYTHONDONTWRITEBYTECODE": ""}
-    code, helper = place.folder / "code/flow_entry.py", place.folder / "code/sub/helper.py"
-    helper.parent.mkdir()
-    code.write_text(CODE + "\nfrom sub.helper import VALUE\n@task\ndef value() -> int:\n    return VALUE + 10\n")
-
-    results = []
-    for number in (1, 2):
-        helper.write_text(f"VALUE = {number}\n")
-        code.write_text(code.read_text().replace("VALUE + 10", f"VALUE + {number}0"))
-        for file in (code, helper):
-            os.utime(file, (0, 0))
-        assert place.call("value", env=env).returncode == 0
-        results.append(read_values(place.outputs, of="t")["result"])
-
-    assert results == [11, 22]
-    cached = [path.name.partition(".")[0] for path in cache.rglob("*.pyc")]
-    assert "encode" in cached
-    assert not {"flow_entry", "helper"} & set(cached)
 
 
 def test_a_command_line_that_is_not_ours() -> None:

@@ -53,10 +53,6 @@ def run(file: Path, root: Path, name: str, inputs: Path, outputs: Path) -> None:
     from imagewright.workflow.names import find
     from imagewright.workflow.values import read_values, write_values
 
-    if sys.pycache_prefix:
-        from imagewright.workflow.bytecode import compile_anew
-
-        compile_anew(root)
     load(file, root)
     title = name.rpartition(":")[2]
     try:
