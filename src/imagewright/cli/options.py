@@ -14,7 +14,7 @@ def _keep(name: str, constant: Any = None) -> Callable[[click.Context, click.Par
     """A callback that keeps the option's value among the app's flags, when the option was given."""
 
     def callback(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-        if value is not None and value is not False:
+        if value not in (None, False, ()):
             context.find_object(App).flags[name] = value if constant is None else constant  # type: ignore[union-attr]
 
     return callback
@@ -53,6 +53,13 @@ _TALK = (
 
 _BUILD = (
     _option("--registry", setting="registry", metavar="REGISTRY", help='Registry for every image; "local" for none.'),
+    _option(
+        "--insecure-registry",
+        setting="insecure_registries",
+        multiple=True,
+        metavar="HOST",
+        help="Registry (host:port) that is spoken to by plain http. May be given more than once.",
+    ),
     _option("--builder", setting="builder", metavar="NAME", help="Builder for every image, in place of its own."),
     _option(
         "--jobs", setting="jobs", type=click.IntRange(min=1), metavar="N", help="How many things are done at once."
