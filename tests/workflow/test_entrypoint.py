@@ -171,6 +171,35 @@ def test_an_exception_is_told_with_the_tasks_own_traceback(place: Place) -> None
     }
 
 
+def test_a_task_that_calls_a_task_has_its_own_frames_alone(place: Place) -> None:
+    """Ours in between are left out as well."""
+    place.call("chained")
+
+    assert "in chained" in place.error()["traceback"]
+    assert "in divides" in place.error()["traceback"]
+    assert "__call__" not in place.error()["traceback"]
+
+
+@pytest.mark.parametrize("task", ["needs_here", "needs_above"])
+def test_a_package_that_the_image_lacks(place: Place, task: str) -> None:
+    """Imported in the task or above it: the error says how the image gets it, and what to do when another task needs it."""
+    code = CODE + "\n@task\ndef needs_here() -> None:\n    import sklearn.svm\n"
+    above = "import sklearn.svm\n" if task == "needs_above" else ""
+    (place.folder / "code/flow_entry.py").write_text(above + code)
+
+    assert place.call(task).returncode == 1
+    error = place.error()
+    assert (error["code"], error["what"]) == (
+        "IW110",
+        f"task '{task}' needs scikit-learn, which its image does not have",
+    )
+    assert error["fix"] == [
+        "add it to the packages of the task's image",
+        "or, when only other tasks need it: import sklearn inside them, or under `if image.is_container():`",
+    ]
+    assert error["where"]["text"] == "import sklearn.svm"
+
+
 def test_a_cause_is_part_of_the_traceback(place: Place) -> None:
     """As Python would print it."""
     place.call("chained")

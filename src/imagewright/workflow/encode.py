@@ -50,8 +50,6 @@ class Writer:
         self._files = 0
         self._open: set[int] = set()
         self._by_type: dict[type, Callable[[Any], Any]] = {
-            int: _int,
-            float: _float,
             bytes: self._bytes,
             bytearray: lambda value: dict(self._bytes(bytes(value)), type="bytearray"),
             complex: lambda value: {"$": "complex", "parts": [_float(value.real), _float(value.imag)]},
@@ -82,6 +80,10 @@ class Writer:
         kind = type(value)
         if kind in _PLAIN:
             return value
+        if kind is int:
+            return _int(value)
+        if kind is float:
+            return _float(value)
         identity = id(value)
         if identity in self._open:
             raise _Cycle(identity)

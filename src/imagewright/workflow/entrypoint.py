@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from imagewright.errors import ImagewrightError, TaskError, Where
+from imagewright.errors import ImagewrightError, TaskError, UsageError, Where
 from imagewright.workflow.callsite import line_of, ours
 
 RESULT = "result"
@@ -46,15 +46,20 @@ def run(file: Path, root: Path, name: str, inputs: Path, outputs: Path) -> None:
     """Load ``file``, call the task ``module:qualified.name`` with the values in ``inputs``, write what it returns.
 
     Raises:
-        TaskError: The task raised, or a value cannot be passed.
+        TaskError: The task raised, its image lacks a package, or a value cannot be passed.
         UsageError: The file cannot be loaded here.
     """
-    from imagewright.workflow.load import load
+    from imagewright.workflow.load import is_absent, load
     from imagewright.workflow.names import find
     from imagewright.workflow.values import read_values, write_values
 
-    load(file, root)
     title = name.rpartition(":")[2]
+    try:
+        load(file, root)
+    except UsageError as error:
+        if error.code == "IW110" and isinstance(error.__cause__, ModuleNotFoundError):
+            raise _not_in_image(title, error.__cause__) from error
+        raise
     try:
         found = find(name)
         function = found.function
@@ -67,6 +72,8 @@ def run(file: Path, root: Path, name: str, inputs: Path, outputs: Path) -> None:
     arguments = read_values(inputs, of=f"task '{title}'")
     try:
         value = function(**arguments)
+    except ModuleNotFoundError as error:
+        raise _not_in_image(title, error) if is_absent(error.name or "", root) else failure(title, error) from error
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise failure(title, error) from error
     write_values({RESULT: value}, outputs, of=f"task '{title}'")
@@ -77,12 +84,43 @@ def failure(title: str, error: BaseException) -> TaskError:
     begin = error.__traceback__
     while begin is not None and ours(begin.tb_frame.f_code.co_filename):
         begin = begin.tb_next
-    text = "".join(traceback.format_exception(type(error), error.with_traceback(begin), begin))
+    told = traceback.TracebackException(type(error), error, error.__traceback__)
+    _leave_out_ours(told)
     said = str(error)
     return TaskError(
         f"task '{title}' raised {type(error).__name__}" + (f": {said}" if said else ""),
-        traceback=text[-TRACEBACK_LENGTH:],
+        traceback="".join(told.format())[-TRACEBACK_LENGTH:],
         where=_last_line(begin),
+    )
+
+
+def _leave_out_ours(told: traceback.TracebackException) -> None:
+    """Take our frames out of the traceback, and out of those of its causes: a task may call a task."""
+    seen: set[int] = set()
+    left = [told]
+    while left:
+        each = left.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        each.stack = traceback.StackSummary.from_list([frame for frame in each.stack if not ours(frame.filename)])
+        left += [other for other in (each.__cause__, each.__context__) if other is not None]
+        left += getattr(each, "exceptions", None) or []
+
+
+def _not_in_image(title: str, error: ModuleNotFoundError) -> TaskError:
+    from imagewright.workflow.load import needs
+
+    told = needs(f"task '{title}'", error)
+    module = (error.name or "").partition(".")[0]
+    return TaskError(
+        told.what.replace("is not installed in this environment", "its image does not have"),
+        code=told.code,
+        fix=[
+            "add it to the packages of the task's image",
+            f"or, when only other tasks need it: import {module} inside them, or under `if image.is_container():`",
+        ],
+        where=told.where,
     )
 
 
