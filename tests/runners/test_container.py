@@ -87,6 +87,14 @@ def wait() -> None:
     signal.pause()
 
 @task
+def compiled() -> dict:
+    import importlib.util
+    import packaged
+    import packaged_badly
+    found = {m.__name__: os.path.exists(importlib.util.cache_from_source(m.__file__)) for m in (packaged, sys.modules[__name__])}
+    return {**found, "uid": os.stat(packaged.__cached__).st_uid if packaged.__cached__ and os.path.exists(packaged.__cached__) else -1}
+
+@task
 def fill(size: int) -> None:
     bytearray(size)
 """
@@ -325,6 +333,36 @@ def test_an_image_that_contradicts_itself(tmp_path: Path) -> None:
 
     with pytest.raises(IntegrityError, match="contradicts itself"):
         stored_image(blob, store)
+
+
+def test_packages_are_compiled_once(cache: Path, tmp_path: Path, python_layer: StoredLayer) -> None:
+    """After the first task there is bytecode of what the code imports, which the task's user cannot write, and none of the code."""
+    place = "usr/lib/python3/dist-packages"
+    packages = layer(
+        member(
+            f"{place}/packaged.py",
+            b"open('/tmp/side-effect', 'a').close()\n",
+        ),
+        member(f"{place}/packaged_badly.py", b"import sys\nif sys.argv[0] == '-c': __import__('os')._exit(3)\n"),
+    )
+    runs = Runs(cache, tmp_path, put(Layout(cache / "store"), CONFIG, python_layer, packages))
+
+    first, second = runs.plain("compiled"), runs.plain("compiled")
+
+    assert first == {"packaged": False, "app": False, "uid": -1}
+    assert second == {"packaged": True, "app": False, "uid": 0 if os.geteuid() == 0 else 1000}
+
+
+def test_a_change_of_the_code_is_seen(runs: Runs, cache: Path, tmp_path: Path) -> None:
+    """A file of the same length with other content is not mistaken for the one that was run before."""
+    first = runs.plain("add", {"a": 2, "b": 3})
+    (runs.root / "app.py").write_text(APP.replace("a + b", "a * b"))
+    (tmp_path / "again").mkdir()
+    again = ContainerRunner(Setup(cache, tmp_path / "again"))
+
+    value = again.run(runs.call("add", {"a": 2, "b": 3}), nobody).value
+
+    assert (first, value.document) == (5, 6)
 
 
 _INTERRUPTED = """

@@ -44,6 +44,15 @@ def test_the_topmost_file_is_read(stack: Stack) -> None:
     assert stack.read("/etc") == b""
 
 
+def test_the_topmost_folder_tells_mode_and_owner(tmp_path: Path) -> None:
+    """As overlayfs shows it."""
+    stack = Rootfs(tmp_path).prepare([layer(folder("a", 0o755)), layer(folder("a", 0o750)), layer(member("b"))])
+
+    assert stack.status("/a/../a").st_mode & 0o777 == 0o750
+    with pytest.raises(FileNotFoundError):
+        stack.status("/c")
+
+
 def test_links_are_followed_inside(stack: Stack) -> None:
     """A link leads to a place in the container, also when nothing is there, and never to the host."""
     assert stack.resolve("/etc/resolv.conf") == "/run/systemd/resolv.conf"

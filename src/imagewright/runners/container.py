@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from imagewright.build.source import CODE_FOLDER, RUNTIME_FOLDER, code_layer
@@ -12,7 +13,8 @@ from imagewright.layer.planned import InputFile
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.media_types import LAYER_GZIP
 from imagewright.oci.reference import Reference
-from imagewright.parallel import cores
+from imagewright.parallel import beside, cores
+from imagewright.runners.bytecode import Stopped, bytecode_name, imported_names, make_bytecode
 from imagewright.runners.ends import result_of
 from imagewright.runners.handover import entrypoint, write_inputs
 from imagewright.runners.images import ContainerImage, image_for
@@ -23,6 +25,7 @@ from imagewright.sandbox.process import Stop
 from imagewright.sandbox.rootfs import Rootfs, StoredLayer
 from imagewright.sandbox.stack import Stack
 from imagewright.sandbox.users import UnknownUser, User, find_user
+from imagewright.spec.files import CopiedFile
 from imagewright.store.layout import Layout
 from imagewright.workflow.values import VALUES
 
@@ -47,6 +50,9 @@ class ContainerRunner:
         self._bubblewrap: Bubblewrap | None = None
         self._images: dict[str, ContainerImage] = {}
         self._code: dict[tuple[Path, PurePosixPath], StoredLayer] = {}
+        self._modules: dict[tuple[Path, PurePosixPath], tuple[str, ...]] = {}
+        self._claimed: set[str] = set()
+        self._compiling: list[Stop] = []
 
     @property
     def jobs(self) -> int:
@@ -55,7 +61,8 @@ class ContainerRunner:
 
     def stop(self) -> None:
         """End all containers at once; those that would start later as well."""
-        self._stop.stop()
+        for stop in (self._stop, *self._compiling):
+            stop.stop()
 
     def run(self, call: TaskCall, listen: Listener) -> TaskResult:
         """Run the call in a container, and read what it left."""
@@ -65,17 +72,54 @@ class ContainerRunner:
             self._images[call.image] = image
             code = self._code_of(call)
         with self._rootfs.lease():
+            modules = self._modules[call.root, call.file]
+            name = bytecode_name([layer.diff_id for layer in image.layers], modules)
+            compiled = self._rootfs.derived(name)
             stack = self._rootfs.prepare([*image.layers, code])
-            return self._run(call, listen, self._bubblewrap, stack, image.config)
+            if compiled is not None:
+                return self._run(call, listen, self._bubblewrap, stack.with_top(compiled), image.config)
+            if not self._claim(name):
+                return self._run(call, listen, self._bubblewrap, stack, image.config)
+            # Beside the first task, which compiles for itself meanwhile and so does not wait for what later ones need.
+            compiling = Stop()
+            self._compiling.append(compiling)
+            with beside(lambda: self._compile(name, stack, image.config, modules, compiling)):
+                try:
+                    return self._run(call, listen, self._bubblewrap, stack, image.config)
+                except BaseException:
+                    compiling.stop()
+                    raise
+
+    def _claim(self, name: str) -> bool:
+        """True for the first who asks."""
+        with self._lock:
+            new = name not in self._claimed
+            self._claimed.add(name)
+            return new
+
+    def _compile(self, name: str, stack: Stack, config: ImageConfig, modules: tuple[str, ...], compiling: Stop) -> None:
+        assert self._bubblewrap is not None
+        bubblewrap = self._bubblewrap
+        with suppress(CannotStart, Stopped):  # the task itself will say that there is no Python
+            python = _interpreter(stack, config.env.get("PATH", DEFAULT_PATH))
+            self._rootfs.derived(
+                name,
+                lambda folder: make_bytecode(
+                    folder, stack, config, modules, bubblewrap=bubblewrap, python=python, stop=compiling
+                ),
+            )
 
     def _code_of(self, call: TaskCall) -> StoredLayer:
         """The layer of the user's files and of what calls a task, written once a run."""
         key = (call.root, call.file)
         if key not in self._code:
             path = self._work / f"code-{len(self._code)}"
+            layer = code_layer(call.root / call.file)
             with path.open("wb") as out:
-                diff_id = code_layer(call.root / call.file).write(_NoInputs(), out)
+                diff_id = layer.write(_NoInputs(), out)
             self._code[key] = StoredLayer(diff_id, LAYER_GZIP, lambda: [path.read_bytes()])
+            sources = [Path(file.source) for file in layer.trees[0].entries if isinstance(file, CopiedFile)]
+            self._modules[key] = imported_names(path.read_bytes() for path in sources if path.suffix == ".py")
         return self._code[key]
 
     def _run(

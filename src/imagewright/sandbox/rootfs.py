@@ -80,6 +80,18 @@ class Rootfs:
             )
             return self._stack([(layer.diff_id, made[layer.diff_id]) for layer in layers])
 
+    def derived(self, name: str, make: Callable[[str], int] | None = None) -> str | None:
+        """The folder ``name``, which something else than a layer fills: ``make`` does so and returns its bytes.
+
+        Without ``make`` it is None unless it is there. `prune` always removes it.
+        """
+        with self._writing():
+            if make is None:
+                return str(self._folder / name) if self._read(name) is not None else None
+            filled = make
+            self._once(name, lambda folder: Unpacked(0, filled(folder)))
+            return str(self._folder / name)
+
     @contextmanager
     def lease(self) -> Iterator[None]:
         """While it is held, `prune` removes nothing."""

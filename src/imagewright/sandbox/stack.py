@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from imagewright.sandbox.merge import is_whiteout
 from imagewright.sandbox.unpack import OPAQUE_XATTR
 
-OPTIONS_LIMIT = 3700
-"""Bytes of overlayfs's ``lowerdir=``: mount(2) takes one page of options, and bwrap has others of its own in it."""
+OPTIONS_LIMIT = 3400
+"""Bytes of overlayfs's ``lowerdir=``: mount(2) takes one page of options, and there is more in it: bwrap's own and a folder on top."""
 
 _MAX_LINKS = 40
 
@@ -28,6 +28,10 @@ class Stack:
 
     folders: tuple[str, ...]
 
+    def with_top(self, folder: str) -> "Stack":
+        """This stack with one more folder on top."""
+        return Stack((*self.folders, folder))
+
     def resolve(self, path: str) -> str:
         """``path`` in the container without symlinks in it; parts that are not there stay as they are.
 
@@ -41,6 +45,17 @@ class Stack:
     def exists(self, path: str) -> bool:
         """Whether there is something at ``path``, links followed."""
         return bool(self._walk(path)[1])
+
+    def status(self, path: str) -> os.stat_result:
+        """Mode, owner and time of what is at ``path``, links followed; of a folder, what its topmost layer says.
+
+        Raises:
+            FileNotFoundError: Nothing is there.
+        """
+        found = self._walk(path)[1]
+        if not found:
+            raise FileNotFoundError(path)
+        return os.lstat(found[0])
 
     def read(self, path: str, *, limit: int = 1 << 20) -> bytes:
         """The start of the regular file at ``path``, links followed; b"" when there is none."""
