@@ -190,7 +190,7 @@ def test_a_package_that_the_image_lacks(place: Place, task: str) -> None:
     assert place.call(task).returncode == 1
     error = place.error()
     assert (error["code"], error["what"]) == (
-        "IW110",
+        "IW310",
         f"task '{task}' needs scikit-learn, which its image does not have",
     )
     assert error["fix"] == [

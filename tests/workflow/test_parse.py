@@ -29,6 +29,20 @@ class Job:
     when: datetime.date | None = None
 
 
+@dataclasses.dataclass
+class Task:
+    """A dataclass of which an example can be made."""
+
+    count: int
+    share: float
+    title: str
+    colour: Colour
+    day: datetime.date
+    sizes: list[int]
+    maybe: str | None
+    note: str = ""
+
+
 @pytest.mark.parametrize(
     ("text", "annotation", "value"),
     [
@@ -140,6 +154,7 @@ def test_a_path_is_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         set,
         dict,
         Colour,
+        Task,
         Any,
     ],
 )

@@ -115,7 +115,6 @@ def _not_in_image(title: str, error: ModuleNotFoundError) -> TaskError:
     module = (error.name or "").partition(".")[0]
     return TaskError(
         told.what.replace("is not installed in this environment", "its image does not have"),
-        code=told.code,
         fix=[
             "add it to the packages of the task's image",
             f"or, when only other tasks need it: import {module} inside them, or under `if image.is_container():`",

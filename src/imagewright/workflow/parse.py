@@ -85,8 +85,31 @@ def example(annotation: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return next(iter(kind.__members__), "NAME")
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return "'" + json.dumps({field.name: 1 for field in dataclasses.fields(kind)}) + "'"
+        return "'" + json.dumps({field.name: _sample(_hints(kind).get(field.name)) for field in _given(kind)}) + "'"
     return examples.get(kind, "1")
+
+
+def _given(kind: Any) -> list[Any]:
+    """The fields that have to be given; all of them when none has to."""
+    fields = [field for field in dataclasses.fields(kind) if field.init]
+    missing = dataclasses.MISSING
+    return [field for field in fields if field.default is missing and field.default_factory is missing] or fields
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(kind)
+    except Exception:  # evaluating a string may raise anything; an example is worth no error
+        return {}
+
+
+def _sample(annotation: Any) -> Any:
+    """An example as JSON reads it."""
+    text = example(annotation).strip("'")
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _parsed(text: str, annotation: Any) -> Any:
