@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from imagewright.build.download import Downloads
-from imagewright.errors import CredentialsError, IntegrityError, LockError, NetworkError
+from imagewright.errors import CredentialsError, IntegrityError, LockError, NetworkError, StoreError
 from imagewright.events import Event, FileDownloaded
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import digest_of
@@ -254,12 +254,23 @@ def test_pin_without_a_digest_downloads_for_good(index: PackageIndex, transport:
     assert requests(index) == ["whole"]
 
 
-def test_a_damaged_file_can_be_discarded(index: PackageIndex, transport: Transport, tmp_path: Path) -> None:
-    """After `discard` it is downloaded again; a file of the wrong size is noticed without it."""
+@pytest.mark.parametrize("damage", [b"0" * len(WHEEL.data), b"short", b""])
+def test_a_damaged_file_is_downloaded_again(
+    index: PackageIndex, transport: Transport, tmp_path: Path, damage: bytes
+) -> None:
+    """A file in the cache that was changed, to the same size or another, is not used."""
     downloads = Downloads(tmp_path, transport)
-    downloads.path(locked(index)).write_bytes(b"0" * len(WHEEL.data))
+    downloads.path(locked(index)).write_bytes(damage)
 
-    downloads.discard(locked(index))
     assert downloads.path(locked(index)).read_bytes() == WHEEL.data
-    downloads.path(locked(index)).write_bytes(b"short")
-    assert downloads.path(locked(index)).read_bytes() == WHEEL.data
+    assert requests(index) == ["whole", "whole"]
+
+
+def test_a_folder_that_cannot_be_written(index: PackageIndex, transport: Transport, tmp_path: Path) -> None:
+    """What cannot be written is an error of this machine, with a way out."""
+    (tmp_path / "sha256").write_text("a file is in the way")
+
+    with pytest.raises(StoreError) as caught:
+        Downloads(tmp_path, transport).path(locked(index))
+
+    assert "IMAGEWRIGHT_CACHE_DIR" in caught.value.fix[0]

@@ -1,9 +1,7 @@
 """Input files by digest: downloaded once, checked on the way, shared by threads and processes."""
 
 import errno
-import fcntl
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from imagewright.build.local_files import LocalFiles
+from imagewright.build.part_file import PartFile, open_part
 from imagewright.errors import CredentialsError, IntegrityError, LockError, NetworkError, StoreError, redacted
 from imagewright.events import FileDownloaded, Listener, nobody
 from imagewright.layer.planned import InputFile
@@ -19,7 +18,6 @@ from imagewright.oci.digest import Digest, hex_of
 from imagewright.parallel import run_all
 from imagewright.transport import AnswerError, Transport
 
-CHUNK = 1 << 20
 MOST_BREAKS = 5  # how often an answer may break off without a byte of progress before the download is given up
 
 
@@ -28,8 +26,8 @@ class Downloads:
 
     ``locate`` turns a URL of a lock into an address that can be asked (``deb:`` URLs name no host), ``headers`` gives
     the login for it. ``file:`` URLs are used where they are, without a copy. What was cut off is resumed.
-    Nothing is synced to the disk: after a power cut a file may be missing, and a damaged one does not pass the
-    checksums that are proved while a layer is written; `discard` then makes room for a new download.
+    A file that was changed after its download is noticed (its digest is remembered with its size, mtime and inode) and
+    downloaded again.
     """
 
     def __init__(
@@ -62,7 +60,7 @@ class Downloads:
         if local is not None:
             return self._local.check(local, file)
         stored = self._stored(file.digest)
-        if _has(stored, file.size):
+        if self._has(file):
             return stored
         if self._offline:
             raise _missing([file])
@@ -77,7 +75,7 @@ class Downloads:
         """
         wanted = sorted(set(files))
         if self._offline:
-            missing = [f for f in wanted if local_path(f.url) is None and not _has(self._stored(f.digest), f.size)]
+            missing = [file for file in wanted if local_path(file.url) is None and not self._has(file)]
             if missing:
                 raise _missing(missing)
         run_all(self.path, wanted, jobs=jobs)
@@ -99,18 +97,20 @@ class Downloads:
             return InputFile(url, digest, size)
         return self._download_unknown(url)
 
-    def discard(self, file: InputFile) -> None:
-        """Throw a downloaded file away that turned out to be damaged."""
-        if local_path(file.url) is None:
-            self._stored(file.digest).unlink(missing_ok=True)
-
     def _stored(self, digest: Digest) -> Path:
         return self._folder / hex_of(digest)
 
+    def _has(self, file: InputFile) -> bool:
+        stored = self._stored(file.digest)
+        try:
+            return stored.stat().st_size == file.size and self._local.digest(stored) == (file.digest, file.size)
+        except (FileNotFoundError, NotADirectoryError, LockError):
+            return False
+
     def _download(self, file: InputFile, stored: Path) -> None:
         started = time.monotonic()
-        with _space(stored), _part(stored.with_suffix(".part")) as part:
-            if _has(stored, file.size):  # another thread or process was faster
+        with _space(stored), open_part(stored.with_suffix(".part")) as part:
+            if self._has(file):  # another thread or process was faster
                 return
             for last in (False, True):
                 self._fill(file, part)
@@ -123,7 +123,7 @@ class Downloads:
             part.finish(stored)
         self._listen(FileDownloaded(file.url, file.size, time.monotonic() - started))
 
-    def _fill(self, file: InputFile, part: "_Part") -> None:
+    def _fill(self, file: InputFile, part: PartFile) -> None:
         """Download what is missing of the part."""
         breaks = 0
         while True:
@@ -141,7 +141,7 @@ class Downloads:
             if part.size >= file.size or part.size == before:
                 return
 
-    def _append(self, url: str, part: "_Part", *, limit: int | None) -> None:
+    def _append(self, url: str, part: PartFile, *, limit: int | None) -> None:
         address = self._locate(url)
         headers = dict(self._headers(address))
         part.answered = False
@@ -181,86 +181,13 @@ class Downloads:
     def _download_unknown(self, url: str) -> InputFile:
         started = time.monotonic()
         name = hashlib.sha256(url.encode()).hexdigest()
-        with _space(self._folder), _part(self._folder / f"url-{name}.part") as part:
+        with _space(self._folder), open_part(self._folder / f"url-{name}.part") as part:
             part.restart()  # without a digest there is nothing that would prove a resumed file
             self._append(url, part, limit=None)
             file = InputFile(url, Digest(part.digest), part.size)
             part.finish(self._stored(file.digest))
         self._listen(FileDownloaded(url, file.size, time.monotonic() - started))
         return file
-
-
-class _Part:
-    """A file on its way in: its bytes so far are hashed, and it is locked against other processes."""
-
-    def __init__(self, path: Path, descriptor: int) -> None:
-        self._path, self._descriptor = path, descriptor
-        self._hash = hashlib.sha256()
-        self.size = 0
-        self.answered = False
-        while chunk := os.read(descriptor, CHUNK):
-            self._hash.update(chunk)
-            self.size += len(chunk)
-
-    @property
-    def digest(self) -> str:
-        return "sha256:" + self._hash.hexdigest()
-
-    @property
-    def validator(self) -> str:
-        """What says to the server which version the bytes so far are of."""
-        try:
-            return self._note.read_text(encoding="utf-8")
-        except OSError:
-            return ""
-
-    @validator.setter
-    def validator(self, value: str) -> None:
-        if value:
-            self._note.write_text(value, encoding="utf-8")
-        else:
-            self._note.unlink(missing_ok=True)
-
-    @property
-    def _note(self) -> Path:
-        return self._path.with_suffix(".etag")
-
-    def write(self, chunk: bytes) -> None:
-        self._hash.update(chunk)
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        self.size += len(chunk)
-
-    def restart(self) -> None:
-        os.ftruncate(self._descriptor, 0)
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        self._note.unlink(missing_ok=True)
-        self._hash, self.size = hashlib.sha256(), 0
-
-    def finish(self, stored: Path) -> None:
-        os.fchmod(self._descriptor, 0o644)
-        self._path.replace(stored)
-        self._note.unlink(missing_ok=True)
-
-
-@contextmanager
-def _part(path: Path) -> Iterator[_Part]:
-    """The part file, ours alone: other threads and processes wait. The lock ends with the process, however it ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            try:
-                ours = os.fstat(descriptor).st_ino == path.stat().st_ino
-            except FileNotFoundError:
-                ours = False
-            if ours:  # else whoever had it has renamed it, and this is the finished file
-                yield _Part(path, descriptor)
-                return
-        finally:
-            os.close(descriptor)
 
 
 @contextmanager
@@ -276,26 +203,17 @@ def _space(place: Path) -> Iterator[None]:
                 kept="what is downloaded already; the next build goes on from there",
                 fix="imagewright cache prune, or set IMAGEWRIGHT_CACHE_DIR to a folder with more space",
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise StoreError(
-                f"the download folder {place.parent} cannot be written",
-                why=str(error),
-                fix="set IMAGEWRIGHT_CACHE_DIR to a folder of your own",
-            ) from error
-        raise
+        raise StoreError(
+            f"the download folder {place.parent} cannot be written",
+            why=str(error),
+            fix="set IMAGEWRIGHT_CACHE_DIR to a folder of your own",
+        ) from error
 
 
 def local_path(url: str) -> Path | None:
     """The path of a ``file:`` URL, else None."""
     parts = urlsplit(url)
     return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
-
-
-def _has(path: Path, size: int) -> bool:
-    try:
-        return path.stat().st_size == size
-    except FileNotFoundError:
-        return False
 
 
 def _validator(headers: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import threading
 from pathlib import Path
 
 from imagewright.errors import IntegrityError, LockError
@@ -11,8 +12,9 @@ from imagewright.oci.digest import Digest, digest_of, hex_of
 
 
 class LocalFiles:
-    """Digests by path, size, mtime and inode, in ``folder``. Hashing 190 MB takes 0.4 s; a build that has it
-    remembered takes none. Safe for several threads and processes.
+    """Digests by path, size, mtime and inode, in ``folder``. Hashing 190 MB takes 0.5 s, remembering it none.
+
+    Safe for several threads and processes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,7 +27,7 @@ class LocalFiles:
             LockError: It is not there.
             IntegrityError: It is another file than the one that was locked.
         """
-        digest, size = self._digest(path)
+        digest, size = self.digest(path)
         if (digest, size) != (file.digest, file.size):
             raise IntegrityError(
                 f"{path} is not the file that was locked",
@@ -40,9 +42,14 @@ class LocalFiles:
         Raises:
             LockError: It is not there.
         """
-        return InputFile(url, *self._digest(path))
+        return InputFile(url, *self.digest(path))
 
-    def _digest(self, path: Path) -> tuple[Digest, int]:
+    def digest(self, path: Path) -> tuple[Digest, int]:
+        """The digest and the size of a file.
+
+        Raises:
+            LockError: It is not there.
+        """
         try:
             with path.open("rb") as opened:
                 status = os.fstat(opened.fileno())
@@ -67,6 +74,6 @@ def _read(path: Path) -> tuple[str, list[int]] | None:
 
 def _write(path: Path, known: tuple[str, list[int]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_text(json.dumps(known), encoding="utf-8")
     temporary.replace(path)

@@ -56,22 +56,6 @@ def read_lines(path: Path) -> tuple[Line, ...]:
     return tuple(_lines(path, seen=set()))
 
 
-def included_files(path: Path) -> tuple[Path, ...]:
-    """The file and every file that it includes with ``-r`` or ``-c``, as far as they exist: all that decides it."""
-    found: dict[Path, None] = {}
-    waiting = [path]
-    while waiting:
-        file = waiting.pop()
-        if file in found or not file.is_file():
-            continue
-        found[file] = None
-        for _, text in _logical_lines(file):
-            included = _included(file, text)
-            if included is not None:
-                waiting.append(included)
-    return tuple(found)
-
-
 def find_line(path: Path, name: str) -> Where | None:
     """Where the file asks for the package ``name``."""
     wanted = canonicalize_name(name)
