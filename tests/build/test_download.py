@@ -1,6 +1,8 @@
 """Downloads: by digest, checked, resumed, shared, and honest about what went wrong."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -62,6 +64,24 @@ def test_threads_share_a_download(index: PackageIndex, transport: Transport, tmp
         paths = set(pool.map(lambda number: both[number % 2].path(locked(index)), range(8)))
 
     assert len(paths) == 1
+    assert requests(index) == ["whole"]
+
+
+def test_processes_share_a_download(index: PackageIndex, tmp_path: Path) -> None:
+    """Three processes that want one file at the same time make one request, and all get it."""
+    file = locked(index)
+    script = (
+        "import sys; from pathlib import Path; from imagewright.build.download import Downloads;"
+        "from imagewright.layer.planned import InputFile; from imagewright.transport import Transport;"
+        "print(Downloads(Path(sys.argv[1]), Transport()).path(InputFile(sys.argv[2], sys.argv[3], int(sys.argv[4]))))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path), file.url, file.digest, str(file.size)]
+
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    paths = {process.communicate(timeout=60)[0].strip() for process in running}
+
+    assert [process.returncode for process in running] == [0, 0, 0]
+    assert {Path(path).read_bytes() for path in paths} == {WHEEL.data}
     assert requests(index) == ["whole"]
 
 
