@@ -96,7 +96,7 @@ class Place:
         """Run a task with a Python that sees no installed package, in a folder that is not the code's."""
         inputs = self.folder / "inputs"
         write_values(arguments, inputs, of=task)
-        options = {"--file": "code/flow_entry.py", "--root": "code", "--inputs": "inputs", "--outputs": "outputs"}
+        options = {"--root": "code", "--inputs": "inputs", "--outputs": "outputs"}
         places = [part for option, path in options.items() for part in (option, str(self.folder / path))]
         return subprocess.run(
             [
@@ -107,7 +107,7 @@ class Place:
                 "imagewright.workflow.entrypoint",
                 *places,
                 "--task",
-                f"flow_entry:{task}",
+                task if ":" in task else f"flow_entry:{task}",
             ],
             env={"PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1", **(env or {})},
             cwd=self.folder / "elsewhere",
@@ -200,6 +200,24 @@ def test_a_package_that_the_image_lacks(place: Place, task: str) -> None:
     assert error["where"]["text"] == "import sklearn.svm"
 
 
+def test_only_the_tasks_own_module_is_loaded(place: Place) -> None:
+    """Files of one run may need different images: what a workflow's file imports is not asked of every task's image."""
+    code = place.folder / "code"
+    (code / "tasks").mkdir()
+    (code / "tasks/__init__.py").write_text("")
+    (code / "tasks/two.py").write_text("from imagewright import task\n@task\ndef two() -> int:\n    return 2\n")
+    (code / "flow_entry.py").write_text("import sklearn\nfrom tasks.two import two\n")
+
+    assert place.call("tasks.two:two").returncode == 0
+    assert read_values(place.outputs, of="t")["result"] == 2
+
+
+def test_a_module_that_is_nowhere(place: Place) -> None:
+    """A task of an installed package that the image does not hold."""
+    assert place.call("absent_package.tasks:two").returncode == 1
+    assert place.error()["what"] == "task 'two' needs absent_package, which its image does not have"
+
+
 def test_a_cause_is_part_of_the_traceback(place: Place) -> None:
     """As Python would print it."""
     place.call("chained")
@@ -261,7 +279,7 @@ def test_a_spec_knows_its_own_container(place: Place, image: str | None, inside:
 def test_a_command_line_that_is_not_ours() -> None:
     """Ends with 2 and says what is missing."""
     done = subprocess.run(
-        [sys.executable, "-m", "imagewright.workflow.entrypoint", "--file", "x"],
+        [sys.executable, "-m", "imagewright.workflow.entrypoint", "--task", "x:y"],
         env={"PYTHONPATH": str(PACKAGE.parent)},
         capture_output=True,
         text=True,

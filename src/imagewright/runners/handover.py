@@ -32,8 +32,8 @@ def entrypoint(call: TaskCall, *, python: str, code: PurePath, inputs: PurePath,
 
     It ends with 0 and a result in ``outputs``, or with 1 and an error there. Any other end was not its own doing.
     """
-    command = [python, "-m", "imagewright.workflow.entrypoint", "--file", str(code / call.file), "--root", str(code)]
-    return [*command, "--task", call.task, "--inputs", str(inputs), "--outputs", str(outputs)]
+    command = [python, "-m", "imagewright.workflow.entrypoint", "--root", str(code), "--task", call.task]
+    return [*command, "--inputs", str(inputs), "--outputs", str(outputs)]
 
 
 def read_result(call: TaskCall, outputs: Path) -> TaskResult:

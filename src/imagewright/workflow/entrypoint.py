@@ -1,7 +1,8 @@
 """One call of a task, in its own process: load the code, read the arguments, call, write the result.
 
-``python -m imagewright.workflow.entrypoint --file app.py --root DIR --task app:total --inputs DIR --outputs DIR``
-ends with 0 and ``values.json`` in the outputs, or with 1 and ``error.json`` there. stdout and stderr are the task's.
+``python -m imagewright.workflow.entrypoint --root DIR --task app:total --inputs DIR --outputs DIR`` ends with 0 and
+``values.json`` in the outputs, or with 1 and ``error.json`` there. stdout and stderr are the task's. Only the task's own
+module is loaded: another file of the run may import what this task's image does not have.
 """
 
 from __future__ import annotations
@@ -27,35 +28,35 @@ def main(arguments: list[str]) -> int:
     """Run the call that the command line names, and return the exit code."""
     options = dict(zip(arguments[::2], arguments[1::2]))
     try:
-        file, root, name = options["--file"], options["--root"], options["--task"]
+        root, name = Path(options["--root"]), options["--task"]
         inputs, outputs = Path(options["--inputs"]), Path(options["--outputs"])
     except KeyError as missing:
         sys.stderr.write(f"imagewright.workflow.entrypoint: {missing} is missing; this command is imagewright's own\n")
         return 2
     try:
-        run(Path(file), Path(root), name, inputs, outputs)
+        run(root, name, inputs, outputs)
     except ImagewrightError as error:
-        _write_error(outputs, Path(root), error)
+        _write_error(outputs, root, error)
         return 1
     finally:
         _flush()
     return 0
 
 
-def run(file: Path, root: Path, name: str, inputs: Path, outputs: Path) -> None:
-    """Load ``file``, call the task ``module:qualified.name`` with the values in ``inputs``, write what it returns.
+def run(root: Path, name: str, inputs: Path, outputs: Path) -> None:
+    """Call the task ``module:qualified.name`` of the code at ``root`` with the values in ``inputs``, write what it returns.
 
     Raises:
         TaskError: The task raised, its image lacks a package, or a value cannot be passed.
-        UsageError: The file cannot be loaded here.
+        UsageError: The task's file cannot be loaded here.
     """
-    from imagewright.workflow.load import is_absent, load
+    from imagewright.workflow.load import is_absent, load_module
     from imagewright.workflow.names import find
     from imagewright.workflow.values import read_values, write_values
 
-    title = name.rpartition(":")[2]
+    module, _, title = name.partition(":")
     try:
-        load(file, root)
+        load_module(module, root)
     except UsageError as error:
         if error.code == "IW110" and isinstance(error.__cause__, ModuleNotFoundError):
             raise _not_in_image(title, error.__cause__) from error

@@ -85,6 +85,23 @@ def load(file: Path, root: Path | None = None, *, reading: AbstractContextManage
         raise _failed(file, error) from error
 
 
+def load_module(name: str, root: Path) -> ModuleType:
+    """Import the module ``name`` of the code at ``root``, or of an installed package when the code has none.
+
+    Raises:
+        UsageError: As `load`.
+    """
+    path = root.joinpath(*name.split("."))
+    for file in (path.with_name(path.name + ".py"), path / "__init__.py"):
+        if file.is_file():
+            return load(file, root)
+    sys.path.insert(0, str(root.absolute()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise needs(f"module {name}", error) from error
+
+
 def needs(what: str, error: ModuleNotFoundError) -> UsageError:
     """That ``what`` needs a package which is not installed here. ``fix`` begins with how to install it."""
     module = (error.name or "").partition(".")[0]
