@@ -219,3 +219,22 @@ def test_golden_digest() -> None:
 
     assert hashlib.sha256(stored).hexdigest() == "a0355d41bb8ff3c4c149f6862f897eab651c3dcd610d17a1253df4e17ba0c319"
     assert diff_id == "sha256:47a935a07264f633bc2a878dd1187a8df83ca45e7407ced36322f83bbba9563e"
+
+
+def test_an_error_of_the_sink_comes_out() -> None:
+    """When there is no space, the writer stops and says so, however much is still to come."""
+
+    class Full:
+        def write(self, data: bytes | memoryview, /) -> None:
+            raise OSError(28, "No space left on device")
+
+    def write(layer: LayerWriter) -> None:
+        for number in range(200):
+            layer.file(f"{number}", deflated(NOISE))
+
+    def small(layer: LayerWriter) -> None:
+        layer.file("x", b"")
+
+    for way in (write, small):
+        with pytest.raises(OSError, match="No space left"), LayerWriter(Full()) as layer:
+            way(layer)

@@ -28,7 +28,8 @@ class LayerWriter:
     """Writes a layer's stored bytes to ``out``; inside a ``with``. After it `diff_id` is known.
 
     Entries come in the order of the calls; directories that a path needs are made before it, once, as root's with mode
-    755. Paths are in the image, with or without the leading slash. One thread beside this one hashes. Memory is bounded
+    755. Paths are in the image, with or without the leading slash. One thread beside this one
+    hashes, and calls ``out``. Memory is bounded
     by a few MiB whatever the content's size. The bytes are a function of the calls and of the encoder's id.
 
     Raises (all methods):
@@ -38,9 +39,8 @@ class LayerWriter:
     """
 
     def __init__(self, out: Sink, *, encoder: Encoder | None = None) -> None:
-        self._out = out
         self._encoder: Encoder = encoder or Stored()
-        self._tar = DiffIDWriter()
+        self._tar = DiffIDWriter(out)
         self._stack = ExitStack()
         self._seen: dict[str, tuple[bytes, int, int, int, int] | None] = {}
         self._plain: list[bytes] = []
@@ -62,7 +62,7 @@ class LayerWriter:
             try:
                 self._add(tar.END)
                 self._end_member()
-                self._out.write(b"".join(self._stored))
+                self._tar.store(b"".join(self._stored))
             except BaseException as failure:
                 self._stack.__exit__(type(failure), failure, failure.__traceback__)
                 raise
@@ -195,7 +195,7 @@ class LayerWriter:
         self._stored.append(data)
         self._stored_size += len(data)
         if self._stored_size >= _PIECE:
-            self._out.write(b"".join(self._stored))
+            self._tar.store(b"".join(self._stored))
             self._stored, self._stored_size = [], 0
 
 
