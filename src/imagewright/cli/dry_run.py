@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from imagewright.build.destination import place_of, target_reference
+from imagewright.build.plan import plan
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
-from imagewright.builders.native import check_supported, plan_of
+from imagewright.build.source import source_layers
+from imagewright.builders.native import check_supported
 from imagewright.cli.terminal import clean, many, size_text
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.digest import hex_of
@@ -46,7 +48,7 @@ def describe(spec: ImageSpec, session: Session) -> DryRun:
     reference = target_reference(spec, session)
     exists = place_of(reference, session).resolve() is not None
     lock = lock_of(spec, platform, session, upgrade=session.upgrade)
-    rows = tuple(_row(layer, session) for layer in plan_of(spec, lock).layers)
+    rows = tuple(_row(layer, session) for layer in plan(spec, lock, source_layers(spec)).layers)
     return DryRun(spec.name, reference, exists, rows)
 
 
