@@ -27,7 +27,9 @@ def plain_uv(tmp_path: Path) -> Uv:
     program.write_text(HELP)
     program.chmod(0o755)
     (tmp_path / "work").mkdir()
-    return Uv(tmp_path / "cache", {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": f"{tmp_path}/xdg"}, executable=str(program))
+    return Uv(
+        tmp_path / "cache", {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": f"{tmp_path}/xdg"}, executable=str(program)
+    )
 
 
 def test_uvs_own_default_index_is_believed(plain_uv: Uv, tmp_path: Path) -> None:
