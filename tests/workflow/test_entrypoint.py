@@ -256,7 +256,19 @@ def test_nothing_is_loaded_that_a_start_does_not_need(place: Place) -> None:
     assert place.call("modules").returncode == 0
 
     loaded = set(read_values(place.outputs, of="t")["result"])
-    costly = {"argparse", "asyncio", "difflib", "email", "http", "logging", "socket", "ssl", "subprocess"}
+    costly = {
+        "argparse",
+        "asyncio",
+        "difflib",
+        "email",
+        "http",
+        "logging",
+        "pickle",
+        "shutil",
+        "socket",
+        "ssl",
+        "subprocess",
+    }
     assert loaded & costly == set()
     assert not [
         name

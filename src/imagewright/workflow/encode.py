@@ -7,8 +7,6 @@ import datetime
 import enum
 import math
 import os
-import pickle
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePath
@@ -163,6 +161,8 @@ class Writer:
             }
         if not value.exists():
             return {"$": "path", "text": str(value)}
+        import shutil  # 3 ms of a task's start, and few values are files
+
         relative, target = self.new_file(os.path.basename(os.path.abspath(value)) or "root")
         if value.is_dir():
             shutil.copytree(value, target, symlinks=True)
@@ -173,6 +173,8 @@ class Writer:
         return {"$": "path", "file": relative, "text": str(value)}
 
     def _pickled(self, value: Any, reason: str) -> Any:
+        import pickle  # 2 ms of a task's start, for the values that have no plain form
+
         try:
             data = pickle.dumps(value, protocol=PICKLE_PROTOCOL)
         except Exception as error:  # a __reduce__ of a user's may raise anything

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagewright.errors import ImagewrightError, TaskError, UsageError, Where
 from imagewright.workflow.callsite import line_of, ours
+
+if TYPE_CHECKING:
+    from traceback import TracebackException
 
 RESULT = "result"
 ERROR = "error.json"
@@ -85,7 +87,9 @@ def failure(title: str, error: BaseException) -> TaskError:
     begin = error.__traceback__
     while begin is not None and ours(begin.tb_frame.f_code.co_filename):
         begin = begin.tb_next
-    told = traceback.TracebackException(type(error), error, error.__traceback__)
+    from traceback import TracebackException  # 3 ms of a task's start, for one that fails
+
+    told = TracebackException(type(error), error, error.__traceback__)
     _leave_out_ours(told)
     said = str(error)
     return TaskError(
@@ -95,8 +99,10 @@ def failure(title: str, error: BaseException) -> TaskError:
     )
 
 
-def _leave_out_ours(told: traceback.TracebackException) -> None:
+def _leave_out_ours(told: TracebackException) -> None:
     """Take our frames out of the traceback, and out of those of its causes: a task may call a task."""
+    from traceback import StackSummary
+
     seen: set[int] = set()
     left = [told]
     while left:
@@ -104,7 +110,7 @@ def _leave_out_ours(told: traceback.TracebackException) -> None:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        each.stack = traceback.StackSummary.from_list([frame for frame in each.stack if not ours(frame.filename)])
+        each.stack = StackSummary.from_list([frame for frame in each.stack if not ours(frame.filename)])
         left += [other for other in (each.__cause__, each.__context__) if other is not None]
         left += getattr(each, "exceptions", None) or []
 
