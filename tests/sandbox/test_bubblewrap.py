@@ -82,7 +82,7 @@ def test_the_environment_is_the_one_given(box: Box) -> None:
     """Nothing of the host's environment comes in, not even by way of the first process."""
     os.environ["IMAGEWRIGHT_TEST_CANARY"] = "canary"
     try:
-        ran = box("sh", "-c", "env; cat /proc/1/environ /proc/*/cmdline", env={"A": "1 2", "HOME": "/x"})
+        ran = box("sh", "-c", "env; cat /proc/1/environ /proc/*/cmdline", env={"A": "1 2", "HOME": "/x"}, network=False)
     finally:
         del os.environ["IMAGEWRIGHT_TEST_CANARY"]
 

@@ -220,6 +220,39 @@ def start(process: "subprocess.Popen[str]") -> None:
     process.stdin.flush()
 
 
+def test_a_derived_folder_is_made_once_and_not_waited_for(tmp_path: Path) -> None:
+    """What is derived is there or not; while somebody makes it, others go on without it."""
+    rootfs = Rootfs(tmp_path)
+    seen: list[str | None] = []
+
+    def make(folder: str) -> int:
+        seen.append(Rootfs(tmp_path).derived("bytecode-ab", make))
+        (Path(folder) / "made").write_text("once")
+        return 4
+
+    absent = rootfs.derived("bytecode-ab")
+    made = rootfs.derived("bytecode-ab", make)
+    again = rootfs.derived("bytecode-ab", make)
+
+    assert (absent, seen) == (None, [None])
+    assert made == again == str(tmp_path / "bytecode-ab")
+    assert (rootfs.size(), rootfs.prune(), rootfs.derived("bytecode-ab")) == (4, 4, None)
+
+
+def test_a_derived_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    """A failure while it is made is the caller's, and the next one makes it anew."""
+
+    def fail(folder: str) -> int:
+        (Path(folder) / "half").write_text("")
+        raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        Rootfs(tmp_path).derived("bytecode-ab", fail)
+
+    assert Rootfs(tmp_path).derived("bytecode-ab") is None
+    assert [path.name for path in tmp_path.iterdir()] == ["locks"]
+
+
 def test_no_right_to_write_says_so(tmp_path: Path) -> None:
     """A folder that cannot be made is an error with a way out."""
     (tmp_path / "file").write_text("")

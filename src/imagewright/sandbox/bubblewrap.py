@@ -56,7 +56,6 @@ class Command:
     user: str = ""
     binds: tuple[Bind, ...] = ()
     network: bool = True
-    hostname: str = "imagewright"
     timeout_seconds: float | None = None
     memory_bytes: int | None = None
     python: str = ""
@@ -110,6 +109,8 @@ def run(
 
 def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: Path | None = None) -> list[str]:
     """bwrap's options. ``root``: by the right of the host's root, else in a user namespace."""
+    # On the host's network only the host's own name can be looked up, and programs do look up their own name.
+    hostname = os.uname().nodename if command.network else "imagewright"
     options = [part for folder in stack.folders for part in ("--overlay-src", folder)]
     if upper is None:
         options += ["--tmp-overlay", "/"]
@@ -142,7 +143,7 @@ def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: 
         "--unshare-uts",
         "--unshare-cgroup-try",
         "--hostname",
-        command.hostname,
+        hostname,
     ]
     options += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
     switches = _switches(command, user, root)
@@ -152,7 +153,7 @@ def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: 
     for capability in capabilities:
         options += ["--cap-add", capability]
     options += ["--clearenv"]
-    for name, value in {"PATH": DEFAULT_PATH, "HOME": user.home, "HOSTNAME": command.hostname, **command.env}.items():
+    for name, value in {"PATH": DEFAULT_PATH, "HOME": user.home, "HOSTNAME": hostname, **command.env}.items():
         options += ["--setenv", name, value]
     workdir = stack.resolve(command.workdir)
     options += _folders(stack, workdir)

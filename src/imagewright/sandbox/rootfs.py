@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -83,14 +83,26 @@ class Rootfs:
     def derived(self, name: str, make: Callable[[str], int] | None = None) -> str | None:
         """The folder ``name``, which something else than a layer fills: ``make`` does so and returns its bytes.
 
-        Without ``make`` it is None unless it is there. `prune` always removes it.
+        It is None when it is not there: without ``make``, or when another process is making it, which is not waited for.
+        `prune` always removes it.
         """
         with self._writing():
-            if make is None:
-                return str(self._folder / name) if self._read(name) is not None else None
-            filled = make
-            self._once(name, lambda folder: Unpacked(0, filled(folder)))
-            return str(self._folder / name)
+            record = self._read(name)
+            if record is None and make is not None:
+                record = self._derive(name, make)
+            elif record is not None and record.boot:
+                self._settle(name, record)
+            return str(self._folder / name) if record is not None else None
+
+    def _derive(self, name: str, make: Callable[[str], int]) -> _Record | None:
+        locks = self._folder / "locks"
+        locks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(_locked(locks / f"derived-{name[-2:]}", fcntl.LOCK_EX | fcntl.LOCK_NB))
+            except BlockingIOError:
+                return None
+            return self._read(name) or self._make(name, lambda folder: Unpacked(0, make(folder)))
 
     @contextmanager
     def lease(self) -> Iterator[None]:
