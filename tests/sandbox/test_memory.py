@@ -1,5 +1,6 @@
 """Memory limits: the files of both control group versions, and the fallback."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -42,16 +43,19 @@ def test_version_2_in_the_nearest_parent_that_hands_memory_down(tmp_path: Path) 
     assert limit.killed()
 
 
-def test_groups_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    """A process that was killed outright leaves its group, and the next one removes it."""
+@pytest.mark.parametrize("noticed", [True, False])
+def test_groups_of_dead_processes_are_removed(tmp_path: Path, noticed: bool) -> None:
+    """A process that was killed outright leaves its group, and the next one removes it, noticed by its parent or not."""
     root = tmp_path / "memory"
     root.mkdir()
-    ended = subprocess.Popen([sys.executable, "-ISc", ""])
-    ended.wait()
-    (root / f"imagewright-{ended.pid}-0").mkdir()
-    (root / "imagewright-1-0").mkdir()
+    with subprocess.Popen([sys.executable, "-ISc", ""], stdout=subprocess.PIPE) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        if noticed:
+            ended.wait()
+        (root / f"imagewright-{ended.pid}-0").mkdir()
+        (root / "imagewright-1-0").mkdir()
 
-    limit_memory(1 << 20, cgroups=tmp_path, own="4:memory:/\n")
+        limit_memory(1 << 20, cgroups=tmp_path, own="4:memory:/\n")
 
     assert not (root / f"imagewright-{ended.pid}-0").exists()
     assert (root / "imagewright-1-0").exists()

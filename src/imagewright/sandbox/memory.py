@@ -132,11 +132,19 @@ def _sweep(parent: Path) -> None:
     """Remove groups that processes left which were killed outright; those in use refuse."""
     for path in parent.glob(f"{_PREFIX}*"):
         pid = path.name[len(_PREFIX) :].partition("-")[0]
-        if pid.isdigit() and not Path("/proc", pid).exists():
+        if pid.isdigit() and _has_ended(pid):
             try:
                 path.rmdir()
             except OSError:
                 continue
+
+
+def _has_ended(pid: str) -> bool:
+    """Whether a process is gone, or waits for nothing but its parent's notice."""
+    try:
+        return Path("/proc", pid, "stat").read_text().rpartition(") ")[2].startswith("Z")
+    except OSError:
+        return True
 
 
 class _ProcessLimit:
