@@ -275,15 +275,13 @@ def test_a_changed_comment_is_another_code_layer(tmp_path: Path) -> None:
 
 
 def test_the_runtime_is_enough_to_run_a_task(tmp_path: Path) -> None:
-    """Unpacked where nothing else is, it starts: `python -m imagewright.workflow.entrypoint`, and a user's imports."""
+    """Unpacked where nothing else is, it starts: `python -m imagewright.flow.entrypoint`, and a user's imports."""
     (tmp_path / "main.py").write_text("")
     for name, (member, content) in tar_of(code_layer(tmp_path / "main.py")).items():
         if member.isfile():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_bytes(content)
-    program = (
-        "import imagewright, imagewright.workflow.entrypoint as e; print(imagewright.ImageSpec().digest, e.__file__)"
-    )
+    program = "import imagewright, imagewright.flow.entrypoint as e; print(imagewright.ImageSpec().digest, e.__file__)"
 
     done = subprocess.run(
         [sys.executable, "-S", "-c", program],
@@ -304,7 +302,7 @@ def test_the_runtime_is_the_standard_librarys_part_alone() -> None:
     """Nothing that needs a package, and nothing that builds images, goes into task containers."""
     names = {entry.path for entry in runtime_files()}
 
-    assert {"imagewright/__init__.py", "imagewright/spec/image_spec.py", "imagewright/workflow/entrypoint.py"} <= names
+    assert {"imagewright/__init__.py", "imagewright/spec/image_spec.py", "imagewright/flow/entrypoint.py"} <= names
     assert not [
         name for name in names if name.split("/")[1] in ("build", "cli", "layer", "packages", "store", "transport.py")
     ]

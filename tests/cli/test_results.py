@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from imagewright.cli.results import keep_files
-from imagewright.workflow.show import show
-from imagewright.workflow.values import Encoded, read_encoded, write_values
+from imagewright.flow.show import show
+from imagewright.flow.values import Encoded, read_encoded, write_values
 
 
 def encoded(tmp_path: Path, value: object) -> Encoded:

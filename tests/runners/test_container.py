@@ -16,6 +16,7 @@ from tests.sandbox.small_images import busybox_layer, python_layer
 
 from imagewright.errors import IntegrityError, RunnerError, SandboxError, StoreError, TaskError
 from imagewright.events import Event, TaskOutput, nobody
+from imagewright.flow.values import Encoded, read_values
 from imagewright.oci.config import HistoryEntry, ImageConfig
 from imagewright.oci.descriptor import Descriptor, Layer
 from imagewright.oci.digest import digest_of
@@ -31,7 +32,6 @@ from imagewright.sandbox.bubblewrap import probe
 from imagewright.sandbox.bwrap import find_bubblewrap
 from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.store.layout import Layout
-from imagewright.workflow.values import Encoded, read_values
 
 __all__ = ["busybox_layer", "python_layer"]
 

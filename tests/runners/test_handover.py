@@ -10,11 +10,11 @@ import pytest
 
 from imagewright.errors import TaskError, Where
 from imagewright.events import Listener, nobody
+from imagewright.flow.load import find_workflow, load
+from imagewright.flow.show import show
 from imagewright.runners.handover import entrypoint, read_result, write_inputs
 from imagewright.runners.protocol import Runner, TaskCall, TaskResult
 from imagewright.runners.schedule import run
-from imagewright.workflow.load import find_workflow, load
-from imagewright.workflow.show import show
 
 SOURCE = Path(__file__).parents[2] / "src"
 

@@ -9,10 +9,10 @@ import pytest
 from imagewright import task, workflow
 from imagewright.errors import TaskError
 from imagewright.events import Event, Noted, nobody
+from imagewright.flow.workflow import Workflow
 from imagewright.runners.inprocess import InProcessRunner
 from imagewright.runners.protocol import Runner, Setup
 from imagewright.runners.schedule import run
-from imagewright.workflow.workflow import Workflow
 
 
 @task

@@ -10,10 +10,10 @@ import pytest
 from imagewright import ImageSpec, task, workflow
 from imagewright.errors import RunnerError, TaskError
 from imagewright.events import Event, Listener, TaskEnded, TaskStarted, nobody
+from imagewright.flow.graph import ContainerImage
+from imagewright.flow.workflow import Workflow
 from imagewright.runners.protocol import Runner, TaskCall, TaskResult
 from imagewright.runners.schedule import Placement, run
-from imagewright.workflow.graph import ContainerImage
-from imagewright.workflow.workflow import Workflow
 
 IMAGE = ImageSpec(name="demo")
 

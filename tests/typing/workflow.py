@@ -5,9 +5,9 @@ from datetime import timedelta
 from typing import Any, NamedTuple, assert_type
 
 from imagewright import ImageSpec, task, workflow
-from imagewright.workflow.graph import Graph
-from imagewright.workflow.task import Task
-from imagewright.workflow.workflow import Workflow
+from imagewright.flow.graph import Graph
+from imagewright.flow.task import Task
+from imagewright.flow.workflow import Workflow
 
 image = ImageSpec("demo", packages=["numpy"])
 

@@ -20,7 +20,7 @@ CODE_FOLDER: Final = "/root"
 """Where the user's files land, under the path that they have here: flytekit's place."""
 
 RUNTIME_FOLDER: Final = "/opt/imagewright-runtime"
-"""Where ``python -m imagewright.workflow.entrypoint`` is found, with this folder on PYTHONPATH."""
+"""Where ``python -m imagewright.flow.entrypoint`` is found, with this folder on PYTHONPATH."""
 
 USER: Final = 1000
 """Who a task runs as, and who therefore owns what lies in the code folder."""
@@ -28,7 +28,7 @@ USER: Final = 1000
 _LARGE = 1 << 20  # files from here on get a layer of their own, so that a changed line does not write them again
 _CHUNK = 1 << 18
 _RUNTIME = ("__init__.py", "errors.py", "oci/__init__.py", "oci/digest.py", "oci/platform.py", "oci/reference.py")
-_RUNTIME_FOLDERS = ("spec", "workflow")
+_RUNTIME_FOLDERS = ("flow", "spec")
 
 
 @dataclass(frozen=True, slots=True)

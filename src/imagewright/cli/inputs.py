@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from imagewright.errors import UsageError
-from imagewright.workflow.graph import REQUIRED, Graph, Input
-from imagewright.workflow.parse import described, parse
+from imagewright.flow.graph import REQUIRED, Graph, Input
+from imagewright.flow.parse import described, parse
 
 
 def read_inputs(graph: Graph, arguments: Sequence[str], *, program: str, own: frozenset[str]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from imagewright.workflow.graph import replaced
-from imagewright.workflow.values import Encoded
+from imagewright.flow.graph import replaced
+from imagewright.flow.values import Encoded
 
 
 def keep_files(value: Any, folder: Path) -> Any:

@@ -20,14 +20,14 @@ from imagewright.cli.terminal import seconds_text
 from imagewright.cli.userfile import import_file, read_file, spec_of, talk
 from imagewright.errors import ImagewrightError, StoreError, UsageError, Where
 from imagewright.events import Event, TaskEnded, TaskStarted
+from imagewright.flow.graph import ContainerImage, Graph
+from imagewright.flow.load import find_workflow, root_of
+from imagewright.flow.show import plain, show
 from imagewright.oci.reference import Reference
 from imagewright.runners.catalog import runner_named
 from imagewright.runners.protocol import Setup
 from imagewright.runners.schedule import Placement
 from imagewright.runners.schedule import run as run_graph
-from imagewright.workflow.graph import ContainerImage, Graph
-from imagewright.workflow.load import find_workflow, root_of
-from imagewright.workflow.show import plain, show
 
 HELLO = "hello"
 

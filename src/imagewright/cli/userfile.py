@@ -9,10 +9,10 @@ from types import ModuleType
 from typing import Any
 
 from imagewright.errors import UsageError
+from imagewright.flow.absent import placeholders
+from imagewright.flow.load import load, root_of, tasks_of
 from imagewright.spec import ImageSpec
 from imagewright.spec.environment import NO_IMAGE
-from imagewright.workflow.absent import placeholders
-from imagewright.workflow.load import load, root_of, tasks_of
 
 
 def read_file(file: Path) -> ModuleType:

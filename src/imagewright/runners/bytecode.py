@@ -23,10 +23,10 @@ from imagewright.spec.files import spelled
 _TIME_LIMIT = 120.0
 _PREFIX = "/imagewright/bytecode"
 _ENTRYPOINT = (
-    "imagewright.workflow.entrypoint",
+    "imagewright.flow.entrypoint",
     "imagewright.spec",
-    "imagewright.workflow.load",
-    "imagewright.workflow.values",
+    "imagewright.flow.load",
+    "imagewright.flow.values",
 )
 _IMPORT = """
 import importlib, sys

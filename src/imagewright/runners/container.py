@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from imagewright.build.source import CODE_FOLDER, RUNTIME_FOLDER, code_layer
 from imagewright.errors import TaskError
 from imagewright.events import Listener, TaskOutput
+from imagewright.flow.values import VALUES
 from imagewright.layer.planned import InputFile
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.media_types import LAYER_GZIP
@@ -27,7 +28,6 @@ from imagewright.sandbox.stack import Stack
 from imagewright.sandbox.users import UnknownUser, User, find_user
 from imagewright.spec.files import CopiedFile
 from imagewright.store.layout import Layout
-from imagewright.workflow.values import VALUES
 
 PREFIX_PYTHON = "/opt/imagewright/bin/python"
 INPUTS, OUTPUTS = PurePosixPath("/imagewright/inputs"), PurePosixPath("/imagewright/outputs")

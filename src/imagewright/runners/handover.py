@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from imagewright.errors import TaskError, Where
+from imagewright.flow.values import read_encoded, write_values
 from imagewright.runners.protocol import TaskCall, TaskResult
-from imagewright.workflow.values import read_encoded, write_values
 
 ERROR = "error.json"
 RESULT = "result"
@@ -32,7 +32,7 @@ def entrypoint(call: TaskCall, *, python: str, code: PurePath, inputs: PurePath,
 
     It ends with 0 and a result in ``outputs``, or with 1 and an error there. Any other end was not its own doing.
     """
-    command = [python, "-m", "imagewright.workflow.entrypoint", "--root", str(code), "--task", call.task]
+    command = [python, "-m", "imagewright.flow.entrypoint", "--root", str(code), "--task", call.task]
     return [*command, "--inputs", str(inputs), "--outputs", str(outputs)]
 
 

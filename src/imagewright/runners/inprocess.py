@@ -6,9 +6,9 @@ from contextlib import redirect_stdout
 
 from imagewright.errors import TaskError
 from imagewright.events import Listener, Noted
+from imagewright.flow.entrypoint import failure
+from imagewright.flow.load import is_absent, needs
 from imagewright.runners.protocol import Setup, TaskCall, TaskResult
-from imagewright.workflow.entrypoint import failure
-from imagewright.workflow.load import is_absent, needs
 
 
 class InProcessRunner:

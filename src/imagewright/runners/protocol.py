@@ -14,7 +14,7 @@ class TaskCall:
     """One call of one task: names and plain values only, so that it can be carried to another machine.
 
     ``name`` is unique in the run (``squares`` or ``squares-2``) and fit for a file's name. ``task`` is
-    ``module:qualified.name``, which `imagewright.workflow.entrypoint` takes as ``--task``. The user's code is the tree
+    ``module:qualified.name``, which `imagewright.flow.entrypoint` takes as ``--task``. The user's code is the tree
     at ``root`` on this machine; ``file`` is the file in it that was asked for, relative to ``root``.
 
     ``image`` is the pinned reference of the image it wants, "" when none is known to this run; ``declared`` is what
@@ -22,7 +22,7 @@ class TaskCall:
 
     ``arguments`` are Python values that may hold, inside lists, tuples and dicts as well, results of other calls, which
     are whatever this runner returned as `TaskResult.value`. A runner that cannot pass Python objects hands them to
-    `imagewright.workflow.values.write_values`, which passes an `Encoded` on without decoding it.
+    `imagewright.flow.values.write_values`, which passes an `Encoded` on without decoding it.
     """
 
     name: str

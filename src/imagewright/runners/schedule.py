@@ -8,9 +8,9 @@ from typing import Any
 
 from imagewright.errors import TaskError
 from imagewright.events import Listener, TaskEnded, TaskStarted
+from imagewright.flow.graph import ContainerImage, Graph, InputRef, Node, OutputRef, Ref, part_of, refs, replaced
 from imagewright.parallel import run_graph
 from imagewright.runners.protocol import Runner, TaskCall, TaskResult
-from imagewright.workflow.graph import ContainerImage, Graph, InputRef, Node, OutputRef, Ref, part_of, refs, replaced
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,4 +106,6 @@ def test_executable(mode: int, executable: bool, tmp_path: Path) -> None:
 
 def test_directories_are_no_files(tmp_path: Path) -> None:
     """Entries for directories are checked and left out."""
-    assert _read(tmp_path, zipped([Part("d/", mode=0o40755), Part("d/x", b"1"), Part("e/", mode=0, method=0)])) == {"d/x": b"1"}
+    assert _read(tmp_path, zipped([Part("d/", mode=0o40755), Part("d/x", b"1"), Part("e/", mode=0, method=0)])) == {
+        "d/x": b"1"
+    }
