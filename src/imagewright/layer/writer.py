@@ -20,6 +20,7 @@ _MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # gzip, deflate, no flags
 _PIECE = 1 << 18
 # Spliced content costs 10 + 8 bytes of framing, and as much again for the next header: see docs/decisions/0020.
 _SPLICE_COST = 40
+_SMALL = 4096
 
 Content = bytes | Deflated | Iterable[bytes]
 
@@ -28,9 +29,9 @@ class LayerWriter:
     """Writes a layer's stored bytes to ``out``; inside a ``with``. After it `diff_id` is known.
 
     Entries come in the order of the calls; directories that a path needs are made before it, once, as root's with mode
-    755. Paths are in the image, with or without the leading slash. One thread beside this one
-    hashes, and calls ``out``. Memory is bounded
-    by a few MiB whatever the content's size. The bytes are a function of the calls and of the encoder's id.
+    755. Paths are in the image, with or without the leading slash. One thread beside this one hashes, and calls
+    ``out``. Memory is bounded by a few MiB whatever the content's size. The bytes are a function of the calls and of
+    the encoder's id.
 
     Raises (all methods):
         BuildError: IW302: a path comes twice, lies below a file, or is not a plain path; content has another size than
@@ -141,7 +142,7 @@ class LayerWriter:
         self._seen[path] = attributes
 
     def _add_deflated(self, content: Deflated) -> None:
-        if content.size <= content.compressed_size + _SPLICE_COST:
+        if content.size <= min(_SMALL, content.compressed_size + _SPLICE_COST):
             self._add(whole(content))
             return
         self._end_member()

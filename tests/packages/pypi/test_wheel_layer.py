@@ -12,8 +12,12 @@ from tests.layer.reading import contents, listed
 from tests.packages.pypi.wheels import SITE, TARGET, Folder, Part, changed, parts_of, zipped
 
 from imagewright.errors import LockError
+from imagewright.layer.planned import InputFile
 from imagewright.layer.splice import BrokenStream
+from imagewright.layer.stored import StoredDeflater
+from imagewright.oci.digest import digest_of
 from imagewright.oci.platform import Platform
+from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.members_archive import RefusedArchive
 from imagewright.packages.pypi.wheel_layer import WheelLayer
 from imagewright.packages.target import Target
@@ -200,3 +204,53 @@ def test_equal_bytes_in_any_process(seed: str, umask: int, zone: str, locale: st
 
     assert ended.stderr == ""
     assert ended.stdout.strip() == sample_digest(tmp_path)
+
+
+_PEAK = r"""
+import pathlib, re, sys
+from tests.packages.pypi.test_wheel_layer import write_to_nowhere
+write_to_nowhere(pathlib.Path(sys.argv[1]), sys.argv[2])
+print(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
+"""
+
+
+def write_to_nowhere(folder: Path, digest: str) -> None:
+    """Write the layer of a wheel that lies in the folder under its digest."""
+
+    class Nowhere:
+        def write(self, data: bytes | memoryview, /) -> None:
+            pass
+
+        def path(self, file: InputFile) -> Path:
+            return folder / digest
+
+    filename = "demo-1.0-py3-none-any.whl"
+    locked = LockedWheel("demo", "1.0", InputFile(f"https://example.com/{filename}", digest_of(b""), 0))
+    WheelLayer((locked,), TARGET).write(Nowhere(), Nowhere())
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("method", [0, 8])
+def test_memory_does_not_grow_with_the_wheel(method: int, tmp_path: Path) -> None:
+    """A wheel with a file of 48 MiB costs at most 12 MiB more than one with a file of 1 MiB."""
+    root = Path(__file__).parents[3]
+    environment = {"PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"}
+    folder = Folder(tmp_path)
+    peaks: list[int] = []
+    for size in (1 << 20, 48 << 20):
+        data = NOISE * (size // len(NOISE))
+        deflater = StoredDeflater()
+        stream = deflater.compress(data) + deflater.flush()
+        wheel = folder.wheel([Part("demo/x", data, method=method, stream=stream if method else None)])
+        del data, stream
+
+        ended = subprocess.run(
+            [sys.executable, "-c", _PEAK, str(tmp_path), wheel.file.digest.partition(":")[2]],
+            env=environment, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+
+        assert ended.stderr == ""
+        peaks.append(int(ended.stdout))
+
+    small, large = peaks
+    assert large - small < 12 << 10, "in KiB"
