@@ -37,6 +37,14 @@ def test_build_prints_the_digest_and_nothing_else(imagewright: Run) -> None:
     assert re.fullmatch(r"imagewright@sha256:[0-9a-f]{64}\n", built.stdout), built.stderr
 
 
+def test_three_tasks_run_in_two_images_of_two_pythons(imagewright: Run) -> None:
+    """pandas and scikit-learn pass tables between Python 3.9 and 3.11, and this machine needs neither."""
+    ran = imagewright("run", "--container", str(ROOT / "examples" / "two_images.py"), "main")
+
+    fitted = "y = 3.0 x + 2.0 over 10 days until 2026-01-10, fitted by Python 3.11, reported by Python 3.9\n"
+    assert (ran.returncode, ran.stdout) == (0, fitted), ran.stderr
+
+
 @pytest.mark.parametrize("python", ["3.9", "3.13"])
 def test_other_pythons_run_as_well(imagewright: Run, tmp_path: Path, python: str) -> None:
     """The runtime in the container needs 3.9 and the standard library, whatever Python builds the image."""
