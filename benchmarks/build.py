@@ -1,0 +1,305 @@
+"""How long a build and push takes, side by side with flytekit's Dockerfile on dockerd: one command, no argument needed.
+
+    .venv/bin/python benchmarks/build.py [--rounds 3] [--only W1,W3] [--no-peer]
+
+It needs root, docker-registry and Debian's docker.io (README.md). The table goes to stdout, and with all raw figures to
+``results/``.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+
+from meter import Registry, Traffic, Usage, copy_linked, run
+from meter_report import Measured, table
+from peers import Peer, peer, write_source
+from workloads import PYTHON, WORKLOADS, Workload
+
+from imagewright.packages.pypi.indexes_pip import pip_config_files, read_pip_settings
+
+HERE = Path(__file__).parent
+PORT = 5978
+METER = HERE / "meter.py"
+NO_OP_RUNS = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """The imagewright of this environment, as a user types it, with a cache of its own."""
+
+    folder: Path
+    registry: str
+    wheels: Path | None
+
+    @property
+    def cache(self) -> Path:
+        """The cache that a build uses."""
+        return self.folder / "cache"
+
+    def environ(self) -> dict[str, str]:
+        """The environment: no configuration of pip but the folder of wheels, which the other side has as well."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("IMAGEWRIGHT_", "PIP_"))}
+        environ |= {"IMAGEWRIGHT_CACHE_DIR": str(self.cache), "PIP_CONFIG_FILE": os.devnull}
+        environ["XDG_CONFIG_HOME"] = str(self.folder / "config")
+        return environ
+
+    def environ_for(self, workload: Workload) -> dict[str, str]:
+        """`environ`, with the local wheels where the workload wants them."""
+        if workload.local_wheels and self.wheels is not None:
+            return {**self.environ(), "PIP_FIND_LINKS": str(self.wheels)}
+        return self.environ()
+
+    def write(self, name: str, fields: Mapping[str, object]) -> Path:
+        """The user's file that declares the image."""
+        app = self.folder / "app" / f"{name.lower()}.py"
+        app.parent.mkdir(parents=True, exist_ok=True)
+        arguments = ", ".join(f"{field}={value!r}" for field, value in fields.items())
+        spec = f'ImageSpec(name="bench", python_version="{PYTHON}", {arguments})'
+        app.write_text(f"from imagewright import ImageSpec\n\nimage = {spec}\n")
+        return app
+
+    def command(self, file: Path, registry: str = "") -> list[str]:
+        """Build and push."""
+        program = Path(sys.executable).with_name("imagewright")
+        return [
+            str(program), "build", str(file), "--quiet", "--registry", registry or f"{self.registry}/ours",
+        ]  # fmt: skip
+
+    def share_downloads(self) -> None:
+        """What was downloaded is the same in every state of the cache: wheels, Debian's index, what uv keeps."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        for part in ("files", "index", "uv"):
+            (self.folder / "downloads" / part).mkdir(parents=True, exist_ok=True)
+            if not (self.cache / part).exists():
+                (self.cache / part).symlink_to(self.folder / "downloads" / part)
+
+    def keep(self, name: str) -> None:
+        """Remember the cache as it is."""
+        copy_linked(self.cache, self.folder / "kept" / name)
+
+    def put_back(self, name: str) -> None:
+        """The cache as it was then."""
+        copy_linked(self.folder / "kept" / name, self.cache)
+
+
+@dataclass(slots=True)
+class Bench:
+    """Both sides, prepared, and what was measured."""
+
+    ours: Ours
+    theirs: Peer | None
+    registry: Registry
+    measured: dict[str, Measured] = field(default_factory=dict)
+
+    def prepare_ours(self, workloads: Sequence[Workload]) -> None:
+        """Downloads and the base in the cache, the base in the registry; kept as "base"."""
+        ours = self.ours
+        shutil.rmtree(ours.cache, ignore_errors=True)
+        ours.share_downloads()
+        base = ours.write("base", {})
+        run(ours.command(base), environ=ours.environ())
+        ours.keep("base")
+        for workload in workloads:
+            say(f"downloading what {workload.name} needs")
+            file = ours.write(workload.name, workload.fields())
+            run(ours.command(file, "local"), environ=ours.environ_for(workload))
+        ours.put_back("base")
+
+    def export_base(self, archive: Path) -> None:
+        """The base as docker takes it."""
+        program = str(Path(sys.executable).with_name("imagewright"))
+        listed = run([program, "image", "list", "--output", "json"], environ=self.ours.environ()).output
+        (image,) = json.loads(listed)["images"]
+        run(
+            [program, "image", "export", "--format", "docker-archive", image["name"], str(archive)],
+            environ=self.ours.environ(),
+        )
+
+    def prepare_peer(self, workloads: Sequence[Workload]) -> None:
+        """Every step of the Dockerfiles run once, so that their caches are warm, and the base in the registry."""
+        assert self.theirs is not None
+        name = f"{self.registry.place}/peer/bench:base"
+        self.theirs.docker.call("tag", "imagewright-bench/base:1", name)
+        self.theirs.docker.call("push", name)
+        for workload in workloads:
+            say(f"warming the peer's caches for {workload.name}")
+            command = self.theirs.prepare(workload, self.ours.folder / "app")
+            run([part for part in command if part != "--push"], environ=os.environ)
+        self.theirs.forget_images()
+
+    def prepare_states(self, workloads: Sequence[Workload]) -> None:
+        """What W2 and W3 start from: the images that were built before, in the caches and in the registry."""
+        self.registry.keep("base")
+        for name in sorted({workload.after for workload in workloads if workload.after} | {"W1"}):
+            self.ours.put_back("W1" if name == "W3" and "W1" in WORKLOADS else "base")
+            workload = WORKLOADS[name]
+            file = self.ours.write(name, workload.fields())
+            run(self.ours.command(file), environ=self.ours.environ_for(workload))
+            if self.theirs is not None and workload.copies_source:
+                run(self.theirs.prepare(workload, self.ours.folder / "app"), environ=os.environ)
+            self.ours.keep(name)
+            self.registry.keep(name)
+
+    def round(self, workload: Workload, number: int) -> None:
+        """One measurement of each side, the order turned with every round."""
+        sides = [self._ours, self._theirs] if self.theirs is not None else [self._ours]
+        write_source(self.ours.folder / "app", f"round {number}")
+        for side in sides if number % 2 else reversed(sides):
+            self.registry.put_back(workload.after or "base")
+            side(workload)
+
+    def _ours(self, workload: Workload, watch: Sequence[int] | None = None) -> Usage:
+        self.ours.put_back(workload.after or "base")
+        file = self.ours.write(workload.name, workload.fields())
+        with self.registry.count() as counted:
+            usage = run(self.ours.command(file), environ=self.ours.environ_for(workload), watch=watch)
+        if watch is None:
+            self._of(workload.name).ours.append(usage)
+            self._of(workload.name).our_traffic = counted[0]
+        return usage
+
+    def _theirs(self, workload: Workload, watch: Sequence[int] | None = None) -> Usage:
+        assert self.theirs is not None
+        command = self.theirs.prepare(workload, self.ours.folder / "app")
+        with self.registry.count() as counted:
+            usage = run(command, environ=os.environ, watch=watch)
+        if watch is None:
+            self._of(workload.name).theirs.append(usage)
+            self._of(workload.name).their_traffic = counted[0]
+        return usage
+
+    def look_closer(self, workload: Workload) -> None:
+        """Further runs that are not timed: the memory of each side, ours in parts, the peer without bytecode."""
+        measured = self._of(workload.name)
+        write_source(self.ours.folder / "app", "looked at")
+        self.registry.put_back(workload.after or "base")
+        measured.our_memory = self._ours(workload, watch=()).memory
+        self.registry.put_back(workload.after or "base")
+        self.ours.put_back(workload.after or "base")
+        write_source(self.ours.folder / "app", "taken apart")
+        file = self.ours.write(workload.name, workload.fields())
+        parts = run(
+            [sys.executable, str(METER), str(file), f"{self.registry.place}/ours", str(self.ours.cache)],
+            environ=self.ours.environ_for(workload),
+        )
+        measured.parts = json.loads(parts.output)
+        if self.theirs is not None:
+            self.registry.put_back(workload.after or "base")
+            write_source(self.ours.folder / "app", "looked at again")
+            measured.their_memory = self._theirs(workload, watch=(self.theirs.daemon,)).memory
+            self.registry.put_back(workload.after or "base")
+            if not workload.copies_source:
+                command = self.theirs.prepare(workload, self.ours.folder / "app", bytecode=False)
+                measured.without_bytecode = run(command, environ=os.environ).wall
+            self.theirs.forget_images()
+
+    def no_op(self) -> None:
+        """The image is there: what asking costs, whole processes."""
+        measured = self._of("W0")
+        self.ours.put_back("W1")
+        self.registry.put_back("W1")
+        file = self.ours.write("W1", WORKLOADS["W1"].fields())
+        for _ in range(NO_OP_RUNS):
+            with self.registry.count() as counted:
+                measured.ours.append(run(self.ours.command(file), environ=self.ours.environ()))
+            measured.our_traffic = counted[0]
+        parts = run(
+            [sys.executable, str(METER), str(file), f"{self.registry.place}/ours", str(self.ours.cache)],
+            environ=self.ours.environ(),
+        )
+        bare = statistics.median(
+            run([sys.executable, "-c", "pass"], environ=self.ours.environ()).wall for _ in range(NO_OP_RUNS)
+        )
+        measured.parts = {"interpreter": bare, **json.loads(parts.output)}
+        if self.theirs is not None:
+            environ = {**os.environ, "DOCKER_HOST": self.theirs.docker.command[1].removeprefix("--host=")}
+            for _ in range(3):
+                with self.registry.count() as counted:
+                    measured.theirs.append(run(self.theirs.exist_command(WORKLOADS["W1"]), environ=environ))
+                measured.their_traffic = counted[0]
+
+    def _of(self, name: str) -> Measured:
+        return self.measured.setdefault(name, Measured(our_traffic=Traffic(), their_traffic=Traffic()))
+
+
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def machine() -> dict[str, object]:
+    """What it ran on."""
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": models[0].partition(":")[2].strip() if models else platform.machine(),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_before": os.getloadavg()[0],
+    }
+
+
+def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
+    """Prepare both sides, run the rounds, and look closer once."""
+    work: Path = arguments.work.absolute()
+    workloads = [WORKLOADS[name] for name in arguments.only]
+    pip = read_pip_settings(os.environ, pip_config_files(os.environ, prefix=Path(sys.prefix)))
+    wheels = next((Path(place) for place in pip.find_links if Path(place).is_dir()), None)
+    registry = Registry(work / "registry", PORT)
+    facts = machine()
+    with ExitStack() as stack:
+        stack.enter_context(registry.serve())
+        bench = Bench(Ours(work / "ours", registry.place, wheels), None, registry)
+        write_source(bench.ours.folder / "app", "0")
+        say("preparing our side")
+        bench.prepare_ours(workloads)
+        if not arguments.no_peer:
+            say("preparing the peer: flytekit, dockerd, base image")
+            archive = work / "base.tar"
+            bench.export_base(archive)
+            bench.theirs = stack.enter_context(peer(work / "peer", registry.place, archive, wheels, dict(os.environ)))
+            facts["peer"] = bench.theirs.version()
+            bench.prepare_peer(workloads)
+        bench.prepare_states(workloads)
+        bench.no_op()
+        for number in range(1, arguments.rounds + 1):
+            for workload in workloads:
+                say(f"round {number} of {arguments.rounds}: {workload.name}")
+                bench.round(workload, number)
+        for workload in workloads:
+            say(f"memory and parts: {workload.name}")
+            bench.look_closer(workload)
+    facts["load_after"] = os.getloadavg()[0]
+    return bench, facts
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="interleaved measurements of each side")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(WORKLOADS), help="for example W1,W3")
+    parser.add_argument("--no-peer", action="store_true", help="measure our side alone")
+    parser.add_argument("--work", type=Path, default=HERE.parent / ".benchmarks", help="folder for all that is made")
+    parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the figures")
+    arguments = parser.parse_args()
+    bench, facts = measure(arguments)
+    text = table(bench.measured, WORKLOADS, facts, arguments.rounds)
+    print(text)
+    arguments.results.mkdir(parents=True, exist_ok=True)
+    name = arguments.results / f"{date.today().isoformat()}-build"
+    name.with_suffix(".md").write_text(text + "\n")
+    raw = {"machine": facts, "measured": {key: asdict(value) for key, value in bench.measured.items()}}
+    name.with_suffix(".json").write_text(json.dumps(raw, indent=1, default=str) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,224 @@
+"""The other side: the Dockerfile that flytekit's default builder writes, on the newest dockerd that Debian has.
+
+What differs from what flytekit would do, each in the peer's favour or needed without the internet's registries:
+- the ``#syntax=`` line is left out: BuildKit's own frontend reads it, where flytekit's would be pulled from a registry;
+- the two helper images (uv, micromamba's CA certificates) are one local image with this environment's uv;
+- ``python_exec`` names the base's Python, so that no interpreter is installed by micromamba;
+- flytekit itself is left out of the requirements, so that both sides install the same packages;
+- a comment in the requirements makes the step run again in each round, its caches as warm as before;
+- only ``docker build --push`` is timed, not flytekit's own start (about a second).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from workloads import PYTHON, SOURCE_FOLDER, Workload
+
+from imagewright.packages.deb.mirror import apt_sources, mirrors_of
+from imagewright.testing.engines import Engine, dockerd, output_of
+
+FLYTEKIT = "flytekit==1.16.31"
+SUITE = "trixie"
+PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "runc")
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+HELPER = "imagewright-bench/helper:1"
+WHEELS = "imagewright-bench/wheels:1"
+BASE = "imagewright-bench/base:1"
+
+_WRITE_CONTEXT = """
+import json, pathlib, sys
+from flytekit import ImageSpec
+from flytekit.image_spec.default_builder import create_docker_context
+create_docker_context(ImageSpec(**json.loads(sys.argv[1])), pathlib.Path(sys.argv[2]))
+"""
+_EXIST = """
+import json, sys
+from flytekit import ImageSpec
+print(ImageSpec(**json.loads(sys.argv[1])).exist())
+"""
+
+
+def docker_programs(folder: Path) -> Path | None:
+    """A folder with the programs of the newest dockerd that Debian has, or None when it cannot be had or run here.
+
+    They are downloaded with apt's own checks, by a configuration that knows nothing of this machine's, and unpacked.
+    """
+    programs = folder / "bin"
+    if programs.exists():
+        return programs
+    try:
+        _unpack_docker(folder)
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        print(f"note: Debian {SUITE}'s dockerd cannot be had, the installed one is used: {error}", file=sys.stderr)
+        return None
+    return programs
+
+
+def _unpack_docker(folder: Path) -> None:
+    apt = folder / "apt"
+    for part in ("state/lists/partial", "cache/archives/partial", "debs"):
+        (apt / part).mkdir(parents=True, exist_ok=True)
+    (apt / "state/status").touch()
+    mirror = mirrors_of(apt_sources(Path("/etc/apt"))).debian
+    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n")
+    (apt / "apt.conf").write_text(
+        f'Dir::State "{apt}/state";\nDir::State::status "{apt}/state/status";\nDir::Cache "{apt}/cache";\n'
+        f'Dir::Etc::SourceList "{apt}/sources.list";\nDir::Etc::SourceParts "/dev/null";\n'
+    )
+    environ = {**os.environ, "APT_CONFIG": str(apt / "apt.conf")}
+    for command in (["apt-get", "update"], ["apt-get", "download", *PACKAGES]):
+        done = subprocess.run(
+            command, cwd=apt / "debs", env=environ, capture_output=True, text=True, timeout=600, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr[-1000:])
+    root = folder / "root"
+    for deb in sorted((apt / "debs").glob("*.deb")):
+        output_of("dpkg", "-x", str(deb), str(root))
+    runc = root / "usr/sbin/runc"
+    if subprocess.run([runc, "--version"], capture_output=True, timeout=60, check=False).returncode:
+        runc.unlink()  # it wants a newer C library than this machine has: the installed one does as well
+    output_of(str(root / "usr/sbin/dockerd"), "--version")
+    programs = folder / "new-bin"
+    programs.mkdir(exist_ok=True)
+    for program in (*root.glob("usr/sbin/*"), *root.glob("usr/bin/*")):
+        (programs / program.name).symlink_to(program)
+    programs.rename(folder / "bin")
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """flytekit's Dockerfile on a dockerd of our own."""
+
+    folder: Path
+    docker: Engine
+    registry: str
+    wheels: bool
+
+    @property
+    def daemon(self) -> int:
+        """The process id of dockerd; all that it starts is below it."""
+        host = self.docker.command[1].removeprefix("--host=unix://")
+        return int(Path(host).with_name("pid").read_text())
+
+    def version(self) -> str:
+        """What is measured."""
+        return f"{FLYTEKIT} on dockerd {self.docker.call('version', '--format', '{{.Server.Version}}').strip()}"
+
+    def prepare(self, workload: Workload, source: Path, *, bytecode: bool = True) -> list[str]:
+        """Write the build's folder, and return the command that builds and pushes."""
+        context = self.folder / "context"
+        shutil.rmtree(context, ignore_errors=True)
+        context.mkdir(parents=True)
+        fields = {**workload.fields(), **self._fields()}
+        if workload.local_wheels and self.wheels:
+            fields["pip_extra_args"] = "--find-links /wheels"
+        self._flytekit(_WRITE_CONTEXT, json.dumps(fields), str(context), cwd=source)
+        dockerfile, requirements = context / "Dockerfile", context / "requirements_uv.txt"
+        text = dockerfile.read_text().removeprefix("#syntax=docker/dockerfile:1.5\n")
+        mount = "--mount=type=bind,target=requirements_uv.txt,src=requirements_uv.txt"
+        if workload.local_wheels and self.wheels:
+            text = text.replace(mount, f"{mount} --mount=from={WHEELS},source=/,target=/wheels")
+        if not bytecode:
+            text = text.replace("UV_COMPILE_BYTECODE=1", "UV_COMPILE_BYTECODE=0")
+        dockerfile.write_text(text)
+        kept = [line for line in requirements.read_text().splitlines() if not line.startswith("flytekit==")]
+        # One source file is what W3 changes: there the packages stay, and Docker's cache has them.
+        again = "" if workload.copies_source else f"# {uuid.uuid4()}"
+        requirements.write_text("\n".join([*kept, again]) + "\n")
+        reference = f"{self.registry}/peer/bench:{uuid.uuid4().hex}"
+        return [
+            *self.docker.command, "build", "--network=host", "--platform=linux/amd64",
+            "--tag", reference, "--push", str(context),
+        ]  # fmt: skip
+
+    def exist_command(self, workload: Workload) -> list[str]:
+        """The command that asks, as flytekit does before each run, whether the image is there."""
+        return [str(self._python), "-c", _EXIST, json.dumps({**workload.fields(), **self._fields()})]
+
+    def forget_images(self) -> None:
+        """Throw away images that no later round needs; the caches of the build stay."""
+        self.docker.call("image", "prune", "--force")
+
+    def _fields(self) -> dict[str, object]:
+        return {
+            "name": "bench",
+            "registry": f"{self.registry}/peer",
+            "builder": "default",
+            "base_image": BASE,
+            "python_exec": f"/usr/bin/python{PYTHON}",
+            "builder_config": {"uv_image": HELPER, "micromamba_image": HELPER},
+        }
+
+    @property
+    def _python(self) -> Path:
+        return self.folder / "venv/bin/python"
+
+    def _flytekit(self, *arguments: str, cwd: Path) -> None:
+        done = subprocess.run(
+            [str(self._python), "-c", *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr[-3000:])
+
+
+@contextmanager
+def peer(folder: Path, registry: str, base: Path, wheels: Path | None, environ: Mapping[str, str]) -> Iterator[Peer]:
+    """The peer, while the body runs: flytekit in an environment of its own, dockerd with the base image loaded."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "venv/ready").exists():
+        output_of(sys.executable, "-m", "venv", "--clear", str(folder / "venv"), timeout_seconds=300)
+        output_of(str(folder / "venv/bin/pip"), "install", "--quiet", FLYTEKIT, timeout_seconds=900)
+        (folder / "venv/ready").touch()
+    programs = docker_programs(folder / "docker")
+    if programs is not None:
+        plugins = folder / "docker/root/usr/libexec/docker/cli-plugins"
+        config = folder / "docker/config"
+        config.mkdir(exist_ok=True)
+        (config / "config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(plugins)]}))
+        os.environ["PATH"] = f"{programs}:{environ['PATH']}"
+        os.environ["DOCKER_CONFIG"] = str(config)
+    with dockerd() as docker:
+        _helper_image(docker, folder / "helper")
+        if wheels is not None:
+            _wheels_image(docker, folder / "wheels", wheels)
+        loaded = docker.call("load", "--input", str(base)).strip().rpartition(" ")[2]
+        docker.call("tag", loaded, BASE)
+        yield Peer(folder, docker, registry, wheels is not None)
+
+
+def _helper_image(docker: Engine, folder: Path) -> None:
+    from uv import find_uv_bin
+
+    folder.mkdir(exist_ok=True)
+    shutil.copy2(find_uv_bin(), folder / "uv")
+    shutil.copy2("/etc/ssl/certs/ca-certificates.crt", folder / "ca-certificates.crt")
+    (folder / "Dockerfile").write_text(
+        "FROM scratch\nCOPY uv /uv\nCOPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt\n"
+    )
+    docker.call("build", "--quiet", "--tag", HELPER, str(folder))
+
+
+def _wheels_image(docker: Engine, folder: Path, wheels: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(wheels, folder, ignore=lambda place, names: [name for name in names if not name.endswith(".whl")])
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY *.whl /\n")
+    docker.call("build", "--quiet", "--tag", WHEELS, str(folder))
+
+
+def write_source(folder: Path, version: str) -> None:
+    """The source folder of W3, with ``version`` in one of its files."""
+    from workloads import SOURCE_FILES, source_file
+
+    source = folder / SOURCE_FOLDER
+    source.mkdir(parents=True, exist_ok=True)
+    for number in range(SOURCE_FILES):
+        (source / f"step_{number}.py").write_text(source_file(number, version if number == 7 else "1"))
