@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -10,9 +11,10 @@ import pytest
 STUCK = """
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor
-from imagewright.cli.signals import INTERRUPTED, catch_signals
+from imagewright.cli import signals
 
-catch_signals()
+signals.PATIENCE_SECONDS = float(sys.argv[1])
+signals.catch_signals()
 begun = threading.Event()
 
 def work():
@@ -23,10 +25,14 @@ try:
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work)
         begun.wait()
-        print("ready", flush=True)
-        future.result()
+        try:
+            print("ready", flush=True)
+            future.result()
+        except BaseException:
+            print("stopping", flush=True)
+            raise
 except KeyboardInterrupt:
-    sys.exit(INTERRUPTED)
+    sys.exit(signals.INTERRUPTED)
 """
 
 ENDS = """
@@ -43,33 +49,49 @@ except KeyboardInterrupt:
 """
 
 
-def end(script: str, *signals: signal.Signals) -> tuple[int, str, str]:
-    """Exit code and output of a script that was sent these signals once it said that it is ready."""
+def begin(script: str, *, patience: float) -> "subprocess.Popen[str]":
+    """A script that has said that it is ready. It is killed when it hangs: reading a line has no time limit."""
     process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(patience)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
+    watchdog = threading.Timer(30, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    for each in signals:
-        process.send_signal(each)
-    out, err = process.communicate(timeout=20)
-    return process.returncode, out, err
+    return process
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_thread_that_does_not_end_is_not_waited_for(number: signal.Signals, code: int) -> None:
     """The program leaves with the signal's exit code, and says what happened."""
-    returncode, _, err = end(STUCK, number)
+    process = begin(STUCK, patience=0.1)
 
-    assert returncode == code
+    process.send_signal(number)
+    _, err = process.communicate(timeout=20)
+
+    assert process.returncode == code
     assert "What was finished is kept." in err
 
 
 def test_what_ends_in_time_cleans_up_after_itself() -> None:
     """KeyboardInterrupt goes its ordinary way."""
-    assert end(ENDS, signal.SIGINT) == (130, "cleaned up\n", "")
+    process = begin(ENDS, patience=1000)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.communicate(timeout=20) == ("cleaned up\n", "")
+    assert process.returncode == 130
 
 
 def test_the_second_ctrl_c_counts_at_once() -> None:
-    """Nobody has to press it a third time."""
-    assert end(STUCK, signal.SIGINT, signal.SIGINT)[0] == 130
+    """However much patience there is left."""
+    process = begin(STUCK, patience=1000)
+    assert process.stdout is not None
+
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.readline() == "stopping\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+
+    assert process.returncode == 130

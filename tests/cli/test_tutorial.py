@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,10 +61,7 @@ def test_every_command_prints_what_the_tutorial_says(tmp_path: Path, machine_cac
         pytest.skip(f"this machine makes no sandbox: {error}")
     script = "".join(f"{command} 2>&1\necho '{MARK}'\n" for command, _ in commands())
     keep = {name: value for name, value in os.environ.items() if not name.startswith("IMAGEWRIGHT_")}
-    (tmp_path / "cache").mkdir()
-    for name in ("uv", "index", "files"):  # what costs time and is no part of what the tutorial shows
-        (machine_cache / name).mkdir(exist_ok=True)
-        (tmp_path / "cache" / name).symlink_to(machine_cache / name)
+    _with_what_costs_time(tmp_path / "cache", machine_cache)
     environ = {
         **keep,
         "PATH": f"{Path(sys.executable).parent}:{keep['PATH']}",
@@ -78,3 +76,14 @@ def test_every_command_prints_what_the_tutorial_says(tmp_path: Path, machine_cac
     printed = done.stdout.split(f"{MARK}\n")
     for (command, said), got in zip(commands(), printed, strict=False):
         assert re.fullmatch(pattern(said), got), f"$ {command}\n{got}"
+
+
+def _with_what_costs_time(cache: Path, machine_cache: Path) -> None:
+    """Downloads, and the base image's layer if another test has made it: no part of what the tutorial shows."""
+    cache.mkdir()
+    for name in ("uv", "index", "files"):
+        (machine_cache / name).mkdir(exist_ok=True)
+        (cache / name).symlink_to(machine_cache / name)
+    for name in ("store/blobs", "layers"):
+        if (machine_cache / name).is_dir():
+            shutil.copytree(machine_cache / name, cache / name, copy_function=os.link)

@@ -88,7 +88,9 @@ def layers_known(events: Sequence[LayerReady], terminal: Terminal) -> list[str]:
 def pushed(event: ImagePublished, uploaded: int, terminal: Terminal) -> str:
     """What went to the registry. ``uploaded`` is the number of layers that did."""
     there = event.layers - uploaded
-    what = f"{many(uploaded, 'layer')}, {size_text(event.uploaded_size)}" + (f"; {there} already there" if there else "")
+    what = f"{many(uploaded, 'layer')}, {size_text(event.uploaded_size)}"
+    if there:
+        what += f"; {there} already there"
     return _step(terminal, "pushed", what if uploaded else f"nothing: all {there} layers are there", event.push_seconds)
 
 

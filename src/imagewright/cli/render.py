@@ -161,8 +161,10 @@ class Console:
             case BuildStarted():
                 self._blocks[event.name] = _Block()
                 self._add(event.name, event_text.header(event, self.terminal, self._directory))
+                self._draw("  resolves its requirements")
             case Resolved():
                 self._add(event.name, event_text.resolved(event, self.terminal))
+                self._draw("  writes its layers")
             case BaseReady():
                 self._add(event.name, event_text.base_ready(event, self.terminal))
             case LayerReady():
