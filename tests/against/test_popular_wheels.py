@@ -1,6 +1,7 @@
 """No false refusals: the wheels of 126 much used packages all become layers.
 
-It downloads some 260 MB of whatever is newest, so it runs only when IMAGEWRIGHT_TEST_POPULAR is set.
+It downloads some 260 MB of whatever is newest, so it runs only when IMAGEWRIGHT_TEST_POPULAR names a folder to keep
+them in.
 """
 
 import os
@@ -20,7 +21,7 @@ from imagewright.packages.target import Target
 
 pytestmark = [
     pytest.mark.network,
-    pytest.mark.skipif("IMAGEWRIGHT_TEST_POPULAR" not in os.environ, reason="set IMAGEWRIGHT_TEST_POPULAR to run it"),
+    pytest.mark.skipif("IMAGEWRIGHT_TEST_POPULAR" not in os.environ, reason="IMAGEWRIGHT_TEST_POPULAR names no folder"),
 ]
 
 PACKAGES = """
@@ -31,10 +32,10 @@ fsspec google-api-core google-auth googleapis-common-protos greenlet grpcio grpc
 idna importlib-metadata iniconfig ipykernel itsdangerous jinja2 jmespath joblib jsonschema jupyter-core kiwisolver
 lxml markupsafe matplotlib more-itertools msgpack multidict mypy mypy-extensions ninja notebook numpy oauthlib
 openpyxl opentelemetry-api opentelemetry-sdk packaging pandas paramiko pathspec pillow pip platformdirs pluggy
-protobuf psutil pyasn1 pybind11 pycparser pydantic pydantic-core pygments pyjwt pynacl pyparsing pytest python-
-dateutil pytz pyyaml redis requests requests-oauthlib rich rsa ruff s3fs s3transfer scikit-learn scipy setuptools six
-sniffio soupsieve sqlalchemy threadpoolctl tomli tomlkit tqdm typing-extensions tzdata urllib3 uv virtualenv
-websocket-client werkzeug wheel yarl zipp zope.interface
+protobuf psutil pyasn1 pybind11 pycparser pydantic pydantic-core pygments pyjwt pynacl pyparsing pytest
+python-dateutil pytz pyyaml redis requests requests-oauthlib rich rsa ruff s3fs s3transfer scikit-learn scipy
+setuptools six sniffio soupsieve sqlalchemy threadpoolctl tomli tomlkit tqdm typing-extensions tzdata urllib3 uv
+virtualenv websocket-client werkzeug wheel yarl zipp zope.interface
 """
 
 TARGET = Target(
@@ -56,8 +57,9 @@ class _Nowhere:
         return Path(file.url.removeprefix("file://"))
 
 
-def test_all_become_layers(tmp_path: Path) -> None:
+def test_all_become_layers() -> None:
     """Not one is refused."""
+    folder = Path(os.environ["IMAGEWRIGHT_TEST_POPULAR"])
     pip = [
         sys.executable,
         "-m",
@@ -67,12 +69,12 @@ def test_all_become_layers(tmp_path: Path) -> None:
         "--no-deps",
         "--only-binary=:all:",
         "--dest",
-        str(tmp_path),
+        str(folder),
     ]
     for package in PACKAGES.split():
         subprocess.run([*pip, package], check=True, capture_output=True, timeout=300)
     refused: list[str] = []
-    wheels = sorted(tmp_path.glob("*.whl"))
+    wheels = sorted(folder.glob("*.whl"))
 
     for wheel in wheels:
         file = InputFile(f"file://{wheel}", digest_of(wheel.read_bytes()), wheel.stat().st_size)

@@ -186,9 +186,10 @@ def test_equal_bytes_at_any_number_of_workers(jobs: int, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("seed", ["0", "7"])
+@pytest.mark.parametrize("before", ["", "import sys; sys.modules['isal'] = None"], ids=["isal", "zlib"])
 @pytest.mark.parametrize(("umask", "zone", "locale"), [(0o022, "UTC", "C"), (0o077, "Pacific/Apia", "C.UTF-8")])
-def test_equal_bytes_in_any_process(seed: str, umask: int, zone: str, locale: str, tmp_path: Path) -> None:
-    """Umask, time zone, locale, hash seed, working directory and the clock reach nothing."""
+def test_equal_bytes_in_any_process(seed: str, before: str, umask: int, zone: str, locale: str, tmp_path: Path) -> None:
+    """Umask, time zone, locale, hash seed, working directory, clock, and which inflater there is reach nothing."""
     root = Path(__file__).parents[3]
     environment = {
         "PYTHONHASHSEED": seed,
@@ -198,7 +199,7 @@ def test_equal_bytes_in_any_process(seed: str, umask: int, zone: str, locale: st
     }
 
     ended = subprocess.run(
-        [sys.executable, "-c", _WRITE, str(tmp_path)],
+        [sys.executable, "-c", before + _WRITE, str(tmp_path)],
         env=environment, umask=umask, cwd=tmp_path, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
 
