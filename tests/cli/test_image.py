@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from imagewright.cli.cache import size_on_disk
-from imagewright.oci.config import HistoryEntry, ImageConfig
+from imagewright.oci.config import HistoryEntry, ImageConfig, diff_ids_of
 from imagewright.oci.descriptor import Descriptor, Layer
 from imagewright.oci.digest import DiffID, digest_of
 from imagewright.oci.image import assemble
 from imagewright.oci.media_types import LAYER_GZIP
 from imagewright.oci.platform import Platform
+from imagewright.sandbox.rootfs import Rootfs, StoredLayer
 from imagewright.store.layout import Layout
+from imagewright.testing.images import make_image
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -148,6 +150,30 @@ def test_rm_and_prune_give_the_space_back(run: Run, store: Layout) -> None:
     assert pruned["blobs"] == 3
     assert [image.name_tag for image in store.images()] == ["other:abc"]
     assert run("image", "inspect", "other").returncode == 0
+
+
+def test_prune_removes_unpacked_layers_that_no_image_has(run: Run, store: Layout, tmp_path: Path) -> None:
+    """Those of an image stay, so that its next container starts at once; a removed image's go, and size says so."""
+    kept, gone = (make_image({name: name.encode() * 9000}) for name in ("kept", "gone"))
+    rootfs = Rootfs(tmp_path / "cache" / "rootfs")
+    for made in (kept, gone):
+        store.tag(made.push_to(store), f"demo:{len(store.images())}")
+        layers = [layer for layer in made.blobs if layer.media_type == LAYER_GZIP]
+        diff_ids = diff_ids_of(json.loads(made.image.config))
+        rootfs.prepare(
+            [
+                StoredLayer(diff_id, layer.media_type, lambda layer=layer: store.fetch(layer))  # type: ignore[misc]
+                for layer, diff_id in zip(layers, diff_ids, strict=True)
+            ]
+        )
+    assert json.loads(run("cache", "prune", "--output", "json").stdout)["unpacked_size"] == 0
+
+    run("image", "rm", "demo:1")
+    done = run("cache", "prune")
+
+    assert "Removed unpacked layers, 36.0 kB\n" in done.stderr
+    assert [path.name for path in rootfs.folder.rglob("kept")] == ["kept"]
+    assert list(rootfs.folder.rglob("gone")) == []
 
 
 def test_prune_downloads_removes_what_can_be_had_again(run: Run, tmp_path: Path) -> None:

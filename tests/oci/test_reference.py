@@ -56,7 +56,22 @@ def test_pinned_is_repository_and_digest() -> None:
         _ = reference.pinned
 
 
-@pytest.mark.parametrize("text", ["https://ghcr.io", "ghcr.io/acme", "", "host:port", "a..b/", "user@host"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://ghcr.io",
+        "ghcr.io/acme",
+        "",
+        "host:port",
+        "a..b",
+        "a.-b",
+        "user@host",
+        "host:0",
+        "host:99999",
+        "[:::]",
+        "[1.2.3.4]",
+    ],
+)
 def test_a_registry_is_a_host_and_a_port(text: str) -> None:
     """What is no host is refused, and the text says what to write."""
     with pytest.raises(ValueError, match="write host"):

@@ -9,7 +9,9 @@ import click
 from imagewright.cli.app import App
 from imagewright.cli.options import talk_options
 from imagewright.cli.session import mark_cache, store_of
+from imagewright.cli.stored import diff_ids_of_images
 from imagewright.cli.terminal import many, size_text
+from imagewright.sandbox.rootfs import Rootfs
 
 PARTS = {
     "store": "layers and images of the local store",
@@ -57,16 +59,21 @@ def size(app: App) -> None:
 def prune(app: App, downloads: bool) -> None:
     """Throw away the layers that no image of the local store has.
 
-    What was made or used within the last hour stays.
+    What was made or used within the last hour stays. Layers that were unpacked for containers go at once, unless an image
+    has them or a container runs.
     """
     folder = app.settings.cache_dir
     mark_cache(folder)
-    usage = store_of(app).prune()
+    store = store_of(app)
+    usage = store.prune()
     app.console.say(f"Removed {many(usage.blobs, 'blob')}, {size_text(usage.size)}")
+    unpacked = Rootfs(folder / "rootfs").prune(diff_ids_of_images(store))
+    app.console.say(f"Removed unpacked layers, {size_text(unpacked)}")
     freed = sum(_thrown_away(folder / part) for part in DOWNLOADS) if downloads else 0
     if downloads:
         app.console.say(f"Removed downloaded files, {size_text(freed)}")
-    app.console.answer("", {"blobs": usage.blobs, "size": usage.size, "downloads_size": freed})
+    document = {"blobs": usage.blobs, "size": usage.size, "unpacked_size": unpacked, "downloads_size": freed}
+    app.console.answer("", document)
 
 
 def _thrown_away(folder: Path) -> int:

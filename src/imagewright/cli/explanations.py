@@ -100,7 +100,7 @@ A wheel that you built yourself works: pass `pip_extra_args="--find-links FOLDER
         "the native builder cannot build this field, or this Python version",
         """\
 A field of an ImageSpec is never silently left out: what the builder cannot build stops the build before it starts.
-The default base has the Python versions that Debian releases ship: 3.9, 3.11 and 3.13.""",
+The default base has the Python versions that Debian releases ship; the error names them.""",
         """\
 Remove the field, or choose a Python version that the error names.""",
     ),
@@ -166,7 +166,7 @@ Wheels and Debian packages are read by strict rules: no path outside the package
 listed in RECORD with the right digest.
 This one breaks a rule, so nothing of it was used.""",
         """\
-Download it again if it may be damaged: `imagewright cache prune` and build again.
+Download it again if it may be damaged: `imagewright cache prune --downloads` and build again.
 If it comes from the index like that, choose another version and tell its authors; do not install it by other means first.""",
     ),
     Explanation(

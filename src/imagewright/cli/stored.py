@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from imagewright.errors import StoreError
+from imagewright.errors import IntegrityError, StoreError
 from imagewright.oci import media_types
-from imagewright.oci.config import ImageConfig
+from imagewright.oci.config import ImageConfig, diff_ids_of
 from imagewright.oci.descriptor import Descriptor
-from imagewright.oci.digest import hex_of
+from imagewright.oci.digest import DiffID, hex_of
 from imagewright.oci.manifest import Manifest
 from imagewright.oci.platform import Platform
 from imagewright.store.layout import Layout, StoredImage
@@ -93,6 +94,16 @@ def details(store: Layout, descriptor: Descriptor) -> dict[Platform, Details]:
     document = json.loads(b"".join(store.fetch(manifest.config)))
     config = ImageConfig.from_json(document)
     return {config.platform: Details(manifest, config, document)}
+
+
+def diff_ids_of_images(store: Layout) -> set[DiffID]:
+    """The layers, uncompressed, of all images of the store. An image that cannot be read has none."""
+    found: set[DiffID] = set()
+    for image in store.images():
+        with suppress(StoreError, IntegrityError, ValueError, KeyError, TypeError):
+            for one in details(store, image.descriptor).values():
+                found.update(diff_ids_of(one.document))
+    return found
 
 
 def short(digest: str) -> str:

@@ -9,7 +9,8 @@ from imagewright.oci.digest import Digest, parse_digest
 
 DEFAULT_REGISTRY = "docker.io"
 
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_HOST = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[(?P<ipv6>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{{1,5}}))?")
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
@@ -74,7 +75,8 @@ class Reference:
 
 def check_registry(text: str) -> str:
     """``text`` when it is ``host[:port]``, else ValueError."""
-    if not _HOST.fullmatch(text):
+    match = _HOST.fullmatch(text)
+    if match is None or not 0 < int(match["port"] or 443) < 65536 or (match["ipv6"] and not _is_ipv6(match["ipv6"])):
         raise ValueError(f"{text!r} is not a registry: write host or host:port, as ghcr.io or localhost:30000")
     return text
 
@@ -93,3 +95,13 @@ def check_tag(text: str) -> str:
     if not _TAG.fullmatch(text):
         raise ValueError(f"{text!r} is not a tag: up to 128 letters, digits, dots, dashes and underscores")
     return text
+
+
+def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address  # hardly any registry needs it, and the import takes its time
+
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
