@@ -1,5 +1,6 @@
 """The packages of an archive: its index, kept in a form that answers for one name without reading it all."""
 
+import errno
 import lzma
 import os
 import sqlite3
@@ -73,11 +74,19 @@ class Package:
         )
 
 
+class DamagedIndex(IntegrityError):
+    """The file of an `Index` cannot be read. It was removed, so that the next `index_path` makes it anew."""
+
+
 class Index:
-    """The packages of one suite and architecture, on disk. For one thread."""
+    """The packages of one suite and architecture, on disk. For one thread.
+
+    Its methods raise `DamagedIndex`.
+    """
 
     def __init__(self, archive: str, path: Path) -> None:
         self._archive = archive
+        self._path = path
         self._database = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
 
     def close(self) -> None:
@@ -97,7 +106,17 @@ class Index:
         return self._read("SELECT stanza FROM package WHERE essential", ())
 
     def _read(self, query: str, values: tuple[str, ...]) -> list[Package]:
-        return [Package(self._archive, fields(stanza.decode())) for (stanza,) in self._database.execute(query, values)]
+        try:
+            stanzas = [stanza.decode() for (stanza,) in self._database.execute(query, values)]
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            self._path.unlink(missing_ok=True)
+            raise DamagedIndex(
+                f"the index of Debian packages {self._path.name} in the cache is damaged",
+                why=str(error),
+                kept="it was removed, and is made anew the next time",
+                fix="run the same command again, without --offline",
+            ) from error
+        return [Package(self._archive, fields(stanza)) for stanza in stanzas]
 
 
 class Universe:
@@ -210,9 +229,15 @@ def _build(path: Path, text: bytes) -> None:
             "CREATE INDEX by_essential ON package (essential) WHERE essential;"
         )
         database.commit()
+        database.close()
+        temporary.replace(path)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         database.close()
-    temporary.replace(path)
+        temporary.unlink(missing_ok=True)
 
 
 def _field(stanza: bytes, name: bytes) -> str:

@@ -7,7 +7,7 @@ from imagewright.events import Listener, Noted, nobody
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import parse_digest
 from imagewright.oci.platform import Platform
-from imagewright.packages.deb.index import Index, Package, Universe, index_path
+from imagewright.packages.deb.index import DamagedIndex, Index, Package, Universe, index_path
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.deb.mirror import DEBIAN, SECURITY
 from imagewright.packages.deb.release import Archive, ReleaseFile, release_file
@@ -36,7 +36,11 @@ def resolve_base(python: str, platform: Platform, place: Archive, *, listen: Lis
             why=f"it is made for {' and '.join(f'linux/{name}' for name in sorted(ARCHITECTURES))}",
             fix='base_image="...", an image of a registry that has this platform',
         )
-    packages = _solved(release, architecture, place, listen)
+    try:
+        packages = _solved(release, architecture, place, listen)
+    except DamagedIndex as error:
+        listen(Noted(f"{error.what}: it is made anew"))
+        packages = _solved(release, architecture, place, listen)
     return LockedBase(release.codename, python, platform, tuple(map(_locked, packages)))
 
 

@@ -16,9 +16,6 @@ from imagewright.packages.deb.locked import LockedDeb
 from imagewright.packages.deb.system import Entry, System, Unpacked
 from imagewright.parallel import Relay, beside, run_all
 
-LANES = 4
-"""How many packages are unpacked at a time, unless said otherwise."""
-
 _AHEAD = 16  # pieces of a MiB that a lane may be ahead of the writer: what bounds memory
 
 
