@@ -5,7 +5,6 @@ from pathlib import Path
 from imagewright.build.lock import Lock
 from imagewright.layer.planned import Inputs
 from imagewright.oci.digest import canonical_json, digest_of, hex_of
-from imagewright.packages.pypi.conflicts import check_conflicts
 from imagewright.packages.target import Target
 
 
@@ -20,6 +19,8 @@ def check_compatible(
     wheels = sorted([wheel.filename, wheel.file.digest] for wheel in lock.wheels)
     marker = memory / f"{hex_of(digest_of(canonical_json({'python': target.python, 'wheels': wheels})))}.compatible"
     if not marker.exists():
+        from imagewright.packages.pypi.conflicts import check_conflicts  # 25 ms, for a new set of wheels alone
+
         check_conflicts(lock.wheels, inputs, target, allow_bad_record=allow_bad_record)
         memory.mkdir(parents=True, exist_ok=True)
         marker.touch()

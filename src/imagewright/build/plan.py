@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from packaging.utils import canonicalize_name
-
 from imagewright.build.budget import share_layers
 from imagewright.build.lock import Lock
 from imagewright.layer.planned import PlannedLayer
@@ -13,6 +11,7 @@ from imagewright.packages.deb.base import plan_base
 from imagewright.packages.pypi.environment_layer import EnvironmentLayer
 from imagewright.packages.pypi.wheel_layer import WheelLayer
 from imagewright.spec import ImageSpec
+from imagewright.spec.names import normalized_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def plan(spec: ImageSpec, lock: Lock, sources: tuple[PlannedLayer, ...]) -> Plan
 
 def allow_bad_record(spec: ImageSpec) -> frozenset[str]:
     """The distributions whose RECORD may be wrong: ``builder_options={"allow_bad_record": ["name"]}``."""
-    return frozenset(canonicalize_name(name) for name in spec.builder_options.get("allow_bad_record", ()))
+    return frozenset(normalized_name(name) for name in spec.builder_options.get("allow_bad_record", ()))
 
 
 def _config(spec: ImageSpec, base: ImageConfig) -> ImageConfig:

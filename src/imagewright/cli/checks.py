@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagewright.build.inputs import mirrors
-from imagewright.build.resolve import DEBIAN_KEYRING
+from imagewright.build.resolve_anew import DEBIAN_KEYRING
 from imagewright.build.session import Session
 from imagewright.cli.session import mark_cache
 from imagewright.cli.terminal import size_text

@@ -7,16 +7,12 @@ import io
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import Final
 
 from imagewright.packages.pypi.members import file_and_folder
 from imagewright.packages.pypi.members_archive import Archive, Member
 from imagewright.packages.pypi.scripts import commands, is_python_script, with_interpreter
 from imagewright.packages.pypi.wheel import Recorded, Wheel
 from imagewright.packages.target import Target
-
-VERSION: Final = 1
-"""Goes into the key of every wheel's layer. Count it up when the same wheel is installed to other bytes."""
 
 _OWN = re.compile(r"pyvenv\.cfg|bin/python[0-9.]*w?|bin")
 

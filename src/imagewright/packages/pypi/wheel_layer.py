@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from imagewright.layer import writer
 from imagewright.layer.encoder import Stored
 from imagewright.layer.planned import InputFile, Inputs, Sink
-from imagewright.layer.splice import BrokenStream
-from imagewright.layer.writer import LayerWriter
 from imagewright.oci.digest import DiffID, Digest, canonical_json, digest_of
-from imagewright.packages.pypi import install
-from imagewright.packages.pypi.conflicts import Claims
-from imagewright.packages.pypi.install import installed_files
 from imagewright.packages.pypi.locked import LockedWheel
-from imagewright.packages.pypi.members_archive import Member, RefusedArchive
-from imagewright.packages.pypi.wheel import open_wheel
 from imagewright.packages.target import Target
+
+INSTALL_VERSION = 1
+"""Goes into the key of every wheel's layer. Count it up when install.py makes other bytes of the same wheel."""
 
 _ENCODER = Stored()
 
@@ -39,7 +35,7 @@ class WheelLayer:
             "kind": "wheels",
             "writer": writer.VERSION,
             "encoder": _ENCODER.id,
-            "install": install.VERSION,
+            "install": INSTALL_VERSION,
             "prefix": self.target.prefix,
             "python": self.target.python,
             "wheels": [[wheel.filename, wheel.file.digest] for wheel in sorted(self.wheels)],
@@ -65,24 +61,6 @@ class WheelLayer:
             RefusedArchive: IW303: a wheel is broken or hostile. What was written to ``out`` is worth nothing then.
             LockError: IW207: two wheels have different files for one path.
         """
-        claims = Claims()
-        try:
-            with LayerWriter(out, encoder=_ENCODER) as layer:
-                for wheel in sorted(self.wheels):
-                    self._add(wheel, inputs, layer, claims)
-        except BrokenStream as error:
-            filename, _, member = error.origin.partition(": ")
-            raise RefusedArchive(filename, error.rule, member) from error
-        return layer.diff_id
+        from imagewright.packages.pypi.wheel_writer import write_wheels  # 25 ms that known layers do not pay
 
-    def _add(self, locked: LockedWheel, inputs: Inputs, layer: LayerWriter, claims: Claims) -> None:
-        path = inputs.path(locked.file)
-        with open_wheel(path, locked.filename, allow_bad_record=locked.name in self.allow_bad_record) as wheel:
-            for file in installed_files(wheel, self.target):
-                if not claims.take(locked.filename, file.path, file.recorded):
-                    continue
-                if isinstance(file.content, Member):
-                    content = wheel.archive.content(file.content, file.recorded)
-                    layer.file(file.path, content, file.mode, size=file.size)
-                else:
-                    layer.file(file.path, file.content, file.mode)
+        return write_wheels(sorted(self.wheels), self.target, self.allow_bad_record, inputs, out, encoder=_ENCODER)
