@@ -57,13 +57,14 @@ def test_a_file_is_downloaded_once(index: PackageIndex, transport: Transport, tm
 
 
 def test_threads_share_a_download(index: PackageIndex, transport: Transport, tmp_path: Path) -> None:
-    """Eight threads and two `Downloads` that want one file make one request."""
+    """Eight threads and two `Downloads` that want one file make one request, and no part of it stays."""
     both = [Downloads(tmp_path, transport), Downloads(tmp_path, transport)]
 
     with ThreadPoolExecutor(8) as pool:
         paths = set(pool.map(lambda number: both[number % 2].path(locked(index)), range(8)))
 
     assert len(paths) == 1
+    assert set((tmp_path / "sha256").iterdir()) == paths
     assert requests(index) == ["whole"]
 
 
@@ -82,6 +83,7 @@ def test_processes_share_a_download(index: PackageIndex, tmp_path: Path) -> None
 
     assert [process.returncode for process in running] == [0, 0, 0]
     assert {Path(path).read_bytes() for path in paths} == {WHEEL.data}
+    assert [str(path) for path in (tmp_path / "sha256").iterdir()] == list(paths)
     assert requests(index) == ["whole"]
 
 

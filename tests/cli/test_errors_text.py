@@ -1,5 +1,6 @@
 """Every failure that first-run promises, as text and as JSON."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,3 +229,20 @@ def test_an_unknown_exception_asks_for_a_report() -> None:
         "error[IW100]: imagewright failed in a way that it does not know: KeyError: 'x'",
         "  help: this is a mistake in imagewright: run it again with -v, and report what it says",
     ]
+
+
+def test_a_full_disk_is_said_wherever_it_shows() -> None:
+    """Any write may find no space; the words and the exit code are the same."""
+    error = unexpected(OSError(errno.ENOSPC, "No space left on device", "/cache/locks/x"))
+
+    assert (error.code, error.exit_code) == ("IW522", 5)
+    assert text_of(error).splitlines()[0] == "error[IW522]: no space is left to write /cache/locks/x"
+    assert unexpected(OSError(errno.EDQUOT, "Disk quota exceeded")).what == "no space is left"
+
+
+def test_a_file_that_may_not_be_used_is_named() -> None:
+    """A folder that belongs to somebody else is no mistake of the program."""
+    error = unexpected(PermissionError(errno.EACCES, "Permission denied", "/cache/records"))
+
+    assert text_of(error).splitlines()[0] == "error[IW520]: /cache/records cannot be used: Permission denied"
+    assert unexpected(PermissionError("no file is named")).code == "IW100"

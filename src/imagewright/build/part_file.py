@@ -80,12 +80,20 @@ def open_part(path: Path) -> Iterator[PartFile]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            try:
-                ours = os.fstat(descriptor).st_ino == path.stat().st_ino
-            except FileNotFoundError:
-                ours = False
-            if ours:  # else whoever had it has renamed it, and this is the finished file
-                yield PartFile(path, descriptor)
+            if _is(path, descriptor):  # else whoever had it has renamed it, and this is the finished file
+                try:
+                    yield PartFile(path, descriptor)
+                finally:
+                    if os.fstat(descriptor).st_size == 0 and _is(path, descriptor):
+                        path.unlink(missing_ok=True)  # nothing came, or whoever had it before has finished the file
                 return
         finally:
             os.close(descriptor)
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    """Whether the open file still has that name."""
+    try:
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False

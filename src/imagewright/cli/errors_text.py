@@ -1,12 +1,13 @@
 """An error as text: what, where with a caret, facts, what is kept, what helps; or as JSON."""
 
+import errno
 import os
 import re
 from pathlib import Path
 from typing import Any
 
 from imagewright.cli.terminal import Terminal, clean
-from imagewright.errors import ImagewrightError, Where, redacted
+from imagewright.errors import ImagewrightError, StoreError, Where, redacted
 
 MAX_LINES = 12
 
@@ -125,7 +126,23 @@ def _shown(file: str, directory: Path) -> str:
 
 
 def unexpected(error: BaseException) -> ImagewrightError:
-    """The error to show for an exception that imagewright has no words for."""
+    """The error to show for an exception that no floor below has turned into one of ours.
+
+    A disk that is full, and a file that may not be used, can show at any write: their words are here, for all of them.
+    """
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreError(
+            "no space is left" + (f" to write {error.filename}" if error.filename else ""),
+            code="IW522",
+            why=error.strerror or str(error),
+            kept="all that was complete before",
+            fix=("imagewright cache prune", "or name folders with more space: IMAGEWRIGHT_CACHE_DIR, TMPDIR"),
+        )
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) and error.filename:
+        return StoreError(
+            f"{error.filename} cannot be used: {error.strerror}",
+            fix="imagewright doctor says whether the cache folder can be used, `imagewright cache dir` which one it is",
+        )
     said = str(error).strip().split("\n")[0]
     return ImagewrightError(
         f"imagewright failed in a way that it does not know: {type(error).__name__}" + (f": {said}" if said else ""),

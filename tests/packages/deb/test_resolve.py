@@ -1,4 +1,6 @@
 import dataclasses
+import errno
+import subprocess
 
 import pytest
 
@@ -53,6 +55,49 @@ def test_a_fresh_cache_asks_nothing(archive: FakeArchive) -> None:
     archive.time += MAX_AGE_SECONDS
     assert resolve_base("3.11", AMD64, archive.place()) == first
     assert len(archive.asked) == asked + 3
+
+
+@pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0 and then nothing of the kind" * 99])
+def test_a_damaged_index_is_made_anew(archive: FakeArchive, damage: bytes) -> None:
+    """A file of the cache that cannot be read is said once, and costs its download again."""
+    publish(archive)
+    first = resolve_base("3.11", AMD64, archive.place())
+    for path in (archive.folder / "index").glob("*.sqlite"):
+        path.write_bytes(damage)
+        archive.asked.clear()
+        said: list[object] = []
+
+        assert resolve_base("3.11", AMD64, archive.place(), listen=said.append) == first
+
+        assert [type(event) for event in said] == [Noted]
+        assert f"{path.name} in the cache is damaged: it is made anew" in str(said)
+        assert len(archive.asked) == 2
+        path.write_bytes(damage)
+        with pytest.raises(LockError) as caught:
+            resolve_base("3.11", AMD64, archive.place(offline=True))
+        assert caught.value.code == "IW205"
+        resolve_base("3.11", AMD64, archive.place())
+
+
+@pytest.mark.root
+def test_an_index_that_finds_no_space_leaves_nothing(archive: FakeArchive) -> None:
+    """It is the disk that is full, and not made fuller."""
+    archive.suite("bookworm", "\n".join(stanza(f"p{number}", Description="x" * 200) for number in range(9000)))
+    folder = archive.folder / "index"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, timeout=30
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no right to mount a tmpfs")
+    try:
+        with pytest.raises(OSError, match="No space left") as caught:
+            resolve_base("3.11", AMD64, archive.place())
+
+        assert caught.value.errno == errno.ENOSPC
+        assert [path.name for path in folder.iterdir() if "sqlite" in path.name] == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True, timeout=30)
 
 
 def test_upgrade_asks_again(archive: FakeArchive) -> None:
