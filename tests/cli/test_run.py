@@ -205,6 +205,11 @@ def test_help_of_a_workflow_lists_its_inputs(run: Run, folder: Path, golden: Gol
             "--container is an option of `imagewright run`, and no input of failing",
             "write it before the file: imagewright run --container app.py failing",
         ),
+        (
+            ["app.py", "all_types", "--number", "1", "--registry", "local", "--name", "a b"],
+            "--registry is an option of `imagewright run`, and no input of all_types",
+            "write it before the file: imagewright run --registry local app.py all_types --number 1 --name 'a b'",
+        ),
         (["ap.py"], "there is no file ap.py", "did you mean 'app.py'?"),
         (["--containr", "app.py"], "imagewright run has no option --containr", "imagewright run --help"),
     ],

@@ -1,6 +1,7 @@
 """A workflow's signature as options of the command line."""
 
 import enum
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,13 +31,23 @@ def read_inputs(graph: Graph, arguments: Sequence[str], *, program: str, own: fr
         given = command.make_context(program, list(arguments)).params
     except click.NoSuchOption as error:
         if error.option_name in own:
-            first, _, rest = program.partition(" run ")
             raise UsageError(
                 f"{error.option_name} is an option of `imagewright run`, and no input of {graph.name}",
-                fix=f"write it before the file: {first} run {error.option_name} {rest}",
+                fix=f"write it before the file: {_option_first(program, arguments, error.option_name)}",
             ) from error
         raise
     return {each.name: _value(each, given[_parameter(each)]) for each in graph.inputs}
+
+
+def _option_first(program: str, arguments: Sequence[str], option: str) -> str:
+    """The command line with ``option``, and the value after it if there is one, where `run` reads it."""
+    left = list(arguments)
+    at = next((number for number, text in enumerate(left) if text.partition("=")[0] == option), len(left))
+    end = at + 1 if left[at + 1 : at + 2] and left[at + 1].startswith("-") else at + 2
+    moved = left[at:end] or [option]
+    del left[at:end]
+    first, _, rest = program.partition(" run ")
+    return " ".join([f"{first} run", *map(shlex.quote, moved), rest, *map(shlex.quote, left)])
 
 
 def _parameter(each: Input) -> str:
