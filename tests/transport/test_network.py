@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from imagewright.errors import NetworkError
-from imagewright.transport import Timeouts, Traffic, Transport, Unanswered
-from imagewright.transport.network import Network
+from imagewright.transport import Sender, Timeouts, Traffic, Transport, Unanswered
+from imagewright.transport.loopback import Loopback
+from imagewright.transport.network import Remote
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -45,9 +46,9 @@ class _Echo(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def echo(tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def echo(tls: ssl.SSLContext | None = None, handler: type[BaseHTTPRequestHandler] = _Echo) -> Iterator[str]:
     """A server on loopback that sends back what it gets."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         if tls is not None:
             server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -59,9 +60,17 @@ def echo(tls: ssl.SSLContext | None = None) -> Iterator[str]:
             thread.join()
 
 
-def test_a_head_and_a_get_over_a_socket() -> None:
-    """Both of the ways that requests take give headers in lower case and bodies as they were sent."""
-    with echo() as url, Transport() as transport:
+@pytest.fixture(params=[Loopback, Remote])
+def sender(request: pytest.FixtureRequest) -> Iterator[Sender]:
+    """Each of the ways that requests take."""
+    made: Sender = request.param()
+    yield made
+    made.close()
+
+
+def test_a_head_and_a_get_over_a_socket(sender: Sender) -> None:
+    """Headers are in lower case and bodies as they were sent."""
+    with echo() as url, Transport(sender=sender) as transport:
         head = transport.request("HEAD", f"{url}/a?b=c", headers={"Authorization": "Basic eA=="})
         with transport.stream("GET", url) as answer:
             body = b"".join(answer.chunks())
@@ -72,9 +81,9 @@ def test_a_head_and_a_get_over_a_socket() -> None:
         assert transport.traffic == Traffic(requests=2, sent=0, received=len(body))
 
 
-def test_a_streamed_body_with_a_length_is_not_sent_in_pieces() -> None:
+def test_a_streamed_body_with_a_length_is_not_sent_in_pieces(sender: Sender) -> None:
     """Registries need not take a chunked transfer coding."""
-    with echo() as url, Transport() as transport:
+    with echo() as url, Transport(sender=sender) as transport:
         response = transport.request(
             "PUT", url, headers={"Content-Length": "6"}, content=lambda: iter([b"abc", b"def"])
         )
@@ -83,15 +92,14 @@ def test_a_streamed_body_with_a_length_is_not_sent_in_pieces() -> None:
         assert response.headers["x-coding"] == "none"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_a_closed_port_is_a_refused_connection(method: str) -> None:
-    """Both ways recognise it."""
-    with closing(socket.socket()) as bound, Transport() as transport:
+def test_a_closed_port_is_a_refused_connection(sender: Sender) -> None:
+    """Which is another error than no answer."""
+    with closing(socket.socket()) as bound, Transport(sender=sender) as transport:
         bound.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{bound.getsockname()[1]}"
 
         with pytest.raises(NetworkError, match=f"nothing answers at {place}") as caught:
-            transport.request(method, f"http://{place}/")
+            transport.request("GET", f"http://{place}/")
 
         assert caught.value.code == "IW501"
 
@@ -105,25 +113,131 @@ def test_proxies_do_not_come_between_this_machine_and_itself(monkeypatch: pytest
         assert transport.request("GET", url).status == 200
 
 
-def test_a_head_on_loopback_imports_no_more_than_it_needs() -> None:
-    """The one request of a build with nothing to do leaves httpx2 alone."""
-    code = "import sys; from imagewright.transport import Transport; Transport().request('HEAD', sys.argv[1]); print('httpx2' in sys.modules)"
+def test_loopback_imports_no_more_than_it_needs() -> None:
+    """A registry on this machine is spoken to without httpx2."""
+    code = "import sys; from imagewright.transport import Transport; Transport().request('GET', sys.argv[1]); print('httpx2' in sys.modules)"
     with echo() as url:
         done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True, timeout=60, check=True)
 
     assert done.stdout == "False\n"
 
 
-@pytest.mark.parametrize("method", ["HEAD", "GET"])
-def test_a_server_that_says_nothing_is_not_waited_for(method: str) -> None:
+def test_a_server_that_says_nothing_is_not_waited_for(sender: Sender) -> None:
     """Connected, but without an answer in time: another try may do better."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as silent, closing(Network()) as network:
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
 
         with pytest.raises(Unanswered, match=r"^timed out$") as caught:
-            network.send(method, url, {}, None, Timeouts(connect=5, answer=0.05))
+            sender.send("GET", url, {}, None, Timeouts(connect=5, answer=0.05))
 
     assert caught.value.kind == "transient"
+
+
+@contextmanager
+def scripted(*answers: bytes) -> Iterator[tuple[str, threading.Semaphore]]:
+    """A server that takes one connection for each of these, reads a request's head, answers so, and closes: counted."""
+    closed = threading.Semaphore(0)
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = server.accept()
+                with connection:
+                    head = b""
+                    while not head.endswith(b"\r\n\r\n"):
+                        head += connection.recv(1)
+                    connection.sendall(answer)
+                closed.release()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/", closed
+        thread.join()
+
+
+def test_a_body_that_ends_early_is_noticed(sender: Sender) -> None:
+    """The length that was announced counts."""
+    cut = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"
+
+    with scripted(cut) as (url, _):
+        answer = sender.send("GET", url, {}, None, Timeouts(connect=5, answer=5))
+        with pytest.raises(Unanswered) as caught:
+            list(answer.chunks())
+        answer.close()
+
+    assert caught.value.kind == "transient"
+
+
+def test_a_body_without_a_length_ends_with_the_connection(sender: Sender) -> None:
+    """As HTTP/1.0 has it."""
+    with scripted(b"HTTP/1.0 200 OK\r\n\r\nabc") as (url, _), Transport(sender=sender) as transport:
+        assert transport.request("GET", url).body == b"abc"
+
+
+def test_a_connection_that_was_closed_is_not_used_again(sender: Sender) -> None:
+    """Servers close what is idle, without a word; a request that must be sent once does not fail for it."""
+    fine = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+    with scripted(fine, fine) as (url, closed), Transport(sender=sender) as transport:
+        assert transport.request("PUT", url, content=b"", repeat=False).body == b"ok"
+        closed.acquire()
+        assert transport.request("PUT", url, content=b"", repeat=False).body == b"ok"
+
+
+def test_a_connection_is_kept(sender: Sender) -> None:
+    """Many requests, one after the other, need one."""
+    places: set[tuple[str, int]] = set()
+
+    class Noting(_Echo):
+        def setup(self) -> None:
+            places.add(self.client_address)
+            super().setup()
+
+    with echo(handler=Noting) as url, Transport(sender=sender) as transport:
+        for method in ("HEAD", "GET", "HEAD", "GET"):
+            transport.request(method, url)
+        transport.request("PUT", url, content=b"abc")
+
+    assert len(places) == 1
+
+
+def test_a_refusal_is_heard_though_the_body_was_not_taken(sender: Sender) -> None:
+    """Who is not let in need not be listened to."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(1 << 16):
+                    pass
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with Transport(sender=sender) as transport:
+            answer = transport.request(
+                "PUT", url, headers={"Content-Length": str(1 << 20)}, content=lambda: [bytes(1 << 16)] * 16, ok=(403,)
+            )
+        thread.join()
+
+    assert answer.body == b"no"
+
+
+def test_a_body_that_fails_ends_the_request_with_its_own_error(sender: Sender) -> None:
+    """And the connection, on which half a request was sent, serves no other."""
+
+    def broken() -> Iterator[bytes]:
+        yield b"abc"
+        raise ValueError("the blob is damaged")
+
+    with echo() as url, Transport(sender=sender) as transport:
+        with pytest.raises(ValueError, match="damaged"):
+            transport.request("PUT", url, headers={"Content-Length": "6"}, content=broken)
+
+        assert transport.request("GET", url).status == 200
 
 
 @pytest.fixture(scope="module")

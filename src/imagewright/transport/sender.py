@@ -1,10 +1,15 @@
 """One try of one request: the seam between what is decided about requests and the network."""
 
 import re
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
+
+from imagewright.errors import redacted
+
+SEND_SECONDS = 300.0  # for one chunk of a body to be taken
 
 _LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 
@@ -84,3 +89,21 @@ def host_of(url: str) -> str:
 def place_of(url: str) -> str:
     """``host[:port]``, without user and password."""
     return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def unanswered(error: BaseException) -> Unanswered:
+    """What went wrong with a try, in words. httpx2 and httpcore2 wrap the socket's own error."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(cause)
+    for cause in causes:
+        if isinstance(cause, ConnectionRefusedError):
+            return Unanswered("connection refused", "refused")
+        if isinstance(cause, socket.gaierror):
+            known = cause.errno == socket.EAI_NONAME
+            return Unanswered(cause.strerror or "name not resolved", "no such host" if known else "transient")
+        if type(cause).__name__ == "SSLCertVerificationError":
+            return Unanswered(getattr(cause, "verify_message", "") or str(cause), "untrusted")
+    if isinstance(error, TimeoutError) or type(error).__name__.endswith("Timeout"):
+        return Unanswered("connecting timed out" if "Connect" in type(error).__name__ else "timed out")
+    return Unanswered(redacted(str(error)) or type(error).__name__)
