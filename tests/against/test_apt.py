@@ -68,14 +68,18 @@ class Apt:
             "Acquire::Languages": "none",
             "Acquire::Check-Valid-Until": "false",
             "Debug::NoLocking": "1",
-            # A container's own configuration may switch these off, and each run then reads all lists anew.
-            "Dir::Cache::pkgcache": "pkgcache.bin",
-            "Dir::Cache::srcpkgcache": "srcpkgcache.bin",
-            "Acquire::GzipIndexes": "false",
         }
         words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        # Read before all else: what this machine has set up for itself has no say.
+        alone = self.folder / "apt.conf"
+        alone.write_text('Dir::Etc::main "/dev/null"; Dir::Etc::parts "/dev/null";')
         return subprocess.run(
-            [program("apt-get"), *words, *command], capture_output=True, text=True, timeout=180, check=False
+            [program("apt-get"), *words, *command],
+            env={**os.environ, "APT_CONFIG": str(alone)},
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
         )
 
     def installs(self, names: list[str]) -> set[tuple[str, str]] | None:
