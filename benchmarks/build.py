@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
@@ -283,6 +284,7 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that dockerd and the registry end as well
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="interleaved measurements of each side")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(WORKLOADS), help="for example W1,W3")
