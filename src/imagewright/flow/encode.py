@@ -12,22 +12,14 @@ from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any
 
+from imagewright.flow.forms import NoPlainForm, NotEncodable, text_of
 from imagewright.flow.names import name_of
 
 INLINE_SIZE = 1 << 16  # bytes up to this size stand in the document
-TEXT_LENGTH = 4000  # of the text that a person is shown for a value the host cannot read
 PICKLE_PROTOCOL = 4  # the newest one that need not be changed for any Python from 3.4 on
 
 _PLAIN = (type(None), bool, str)
 _DELTA = datetime.timedelta(0)
-
-
-class NotEncodable(Exception):
-    """The value has no form in which it can leave this process."""
-
-
-class NoPlainForm(Exception):
-    """The value has to be pickled; the text is the reason."""
 
 
 class _Cycle(Exception):
@@ -191,15 +183,6 @@ class Writer:
             }
         )
         return document
-
-
-def text_of(value: Any) -> str:
-    """What a person is shown for ``value``, of bounded length. Never raises."""
-    try:
-        text = repr(value)
-    except Exception as error:  # a broken __repr__ must not lose the value
-        text = f"<{type(value).__qualname__}, whose __repr__ raises {type(error).__name__}>"
-    return text if len(text) <= TEXT_LENGTH else text[:TEXT_LENGTH] + "..."
 
 
 def _int(value: int) -> Any:

@@ -13,18 +13,17 @@ from contextlib import suppress
 from importlib import import_module  # and no import statement: neither has to be there when types are checked
 from typing import TYPE_CHECKING, Any
 
-from imagewright.flow.encode import NoPlainForm, text_of
+from imagewright.flow.forms import NoPlainForm, text_of
 
 if TYPE_CHECKING:
-    from imagewright.flow.decode import Reader
-    from imagewright.flow.encode import Writer
+    from imagewright.flow.forms import Decodes, Encodes
 
 _NUMBERS = "biufcmM"  # numpy's kinds that an .npy file holds in full: bool, numbers, time spans, points in time
 
 _MASKED = {"boolean", "Float32", "Float64", *(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))}
 
 
-def encode(writer: Writer, value: Any) -> dict[str, Any]:
+def encode(writer: Encodes, value: Any) -> dict[str, Any]:
     """The document of a value whose type is numpy's or pandas'.
 
     Raises:
@@ -62,7 +61,7 @@ def encode(writer: Writer, value: Any) -> dict[str, Any]:
     return {**document, "attrs": writer.encode(dict(attrs)) if attrs else None, "text": text_of(value)}
 
 
-def decode(reader: Reader, document: dict[str, Any]) -> Any:
+def decode(reader: Decodes, document: dict[str, Any]) -> Any:
     """The value of a document that `encode` made. Raises ImportError where numpy or pandas is absent."""
     kind = document["$"]
     if kind in ("array", "scalar"):
@@ -97,7 +96,7 @@ def decode(reader: Reader, document: dict[str, Any]) -> Any:
     return value
 
 
-def _encode_numpy(writer: Writer, value: Any) -> dict[str, Any]:
+def _encode_numpy(writer: Encodes, value: Any) -> dict[str, Any]:
     numpy = import_module("numpy")
 
     is_array = type(value) is numpy.ndarray
@@ -112,7 +111,7 @@ def _encode_numpy(writer: Writer, value: Any) -> dict[str, Any]:
     return {"$": "array" if is_array else "scalar", "file": relative, "text": text_of(value)}
 
 
-def _encode_column(writer: Writer, values: Any) -> dict[str, Any]:
+def _encode_column(writer: Encodes, values: Any) -> dict[str, Any]:
     """One column: a Series or an Index (not a MultiIndex)."""
     pandas = import_module("pandas")
 
@@ -145,7 +144,7 @@ def _encode_column(writer: Writer, values: Any) -> dict[str, Any]:
     raise NoPlainForm(f"a column of dtype {dtype} has no plain form")
 
 
-def _decode_column(reader: Reader, column: dict[str, Any]) -> Any:
+def _decode_column(reader: Decodes, column: dict[str, Any]) -> Any:
     """What pandas makes a column of: an array."""
     numpy, pandas = import_module("numpy"), import_module("pandas")
 
@@ -188,7 +187,7 @@ def _dtype(values: Any) -> Any:
     return object if isinstance(values, import_module("numpy").ndarray) and values.dtype.kind == "O" else None
 
 
-def _encode_index(writer: Writer, index: Any) -> dict[str, Any]:
+def _encode_index(writer: Encodes, index: Any) -> dict[str, Any]:
     pandas = import_module("pandas")
 
     names = writer.encode(list(index.names))
@@ -201,7 +200,7 @@ def _encode_index(writer: Writer, index: Any) -> dict[str, Any]:
     return {"kind": "index", "names": names, "values": _encode_column(writer, index), "freq": freq}
 
 
-def _decode_index(reader: Reader, document: dict[str, Any]) -> Any:
+def _decode_index(reader: Decodes, document: dict[str, Any]) -> Any:
     pandas = import_module("pandas")
 
     names = reader.decode(document["names"])

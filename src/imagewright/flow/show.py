@@ -9,7 +9,7 @@ import math
 from pathlib import PurePath
 from typing import Any
 
-from imagewright.flow.encode import text_of
+from imagewright.flow.forms import text_of
 from imagewright.flow.values import Encoded
 
 

@@ -8,6 +8,7 @@ path relative to the folder. Whoever only passes values on reads `Encoded` ones,
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ from typing import Any
 
 from imagewright.errors import TaskError
 from imagewright.flow.decode import Reader
-from imagewright.flow.encode import NotEncodable, Writer
+from imagewright.flow.encode import Writer
+from imagewright.flow.forms import NotEncodable
 
 VALUES = "values.json"
 FORMAT = 1
@@ -48,13 +50,24 @@ def write_values(values: Mapping[str, Any], folder: Path, *, of: str) -> None:
     ``of`` is whose values they are, for errors: ``task 'total'``.
 
     Raises:
-        TaskError: IW313, a value cannot be written. Nothing can be read from the folder then.
+        TaskError: IW313, a value cannot be written; IW522, there is no space for it. Nothing can be read from the
+            folder then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    writer = Writer(folder, lambda leaf: _passed_on(writer, leaf) if isinstance(leaf, Encoded) else NotImplemented)
-    documents = {name: _encoded(writer, name, value, of) for name, value in values.items()}
-    text = json.dumps({"format": FORMAT, "values": documents}, allow_nan=False, separators=(",", ":"))
-    (folder / VALUES).write_text(text, encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writer = Writer(folder, lambda leaf: _passed_on(writer, leaf) if isinstance(leaf, Encoded) else NotImplemented)
+        documents = {name: _encoded(writer, name, value, of) for name, value in values.items()}
+        text = json.dumps({"format": FORMAT, "values": documents}, allow_nan=False, separators=(",", ":"))
+        (folder / VALUES).write_text(text, encoding="utf-8")
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise TaskError(
+            f"no space is left for the values of {of}",
+            code="IW522",
+            why=f"{error.strerror}: values are handed from task to task in the folder for temporary files",
+            fix="TMPDIR=/a/folder/with/more/space",
+        ) from error
 
 
 def read_values(folder: Path, *, of: str) -> dict[str, Any]:
@@ -80,6 +93,8 @@ def _encoded(writer: Writer, name: str, value: Any, of: str) -> Any:
     try:
         return writer.encode(value)
     except (NotEncodable, OSError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise TaskError(
             f"{of}: {name} cannot be passed on, it is {_kind(value)}",
             code="IW313",
