@@ -57,6 +57,11 @@ def vanishes() -> None:
     os._exit(7)
 
 @task
+def big() -> bytes:
+    return b"x" * 1_000_000
+
+
+@task
 def unpicklable() -> object:
     return lambda: 1
 
@@ -243,6 +248,26 @@ def test_a_result_that_cannot_be_passed(place: Place) -> None:
     assert place.call("unpicklable").returncode == 1
     assert place.error()["code"] == "IW313"
     assert not (place.outputs / "values.json").exists()
+
+
+@pytest.mark.root
+def test_a_result_that_finds_no_space(place: Place) -> None:
+    """The error names the folder to move; it gets the space that the result has taken."""
+    place.outputs.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place.outputs)], capture_output=True, timeout=30
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode().strip()}")
+    try:
+        assert place.call("big").returncode == 1
+
+        told = place.error()
+        assert (told["code"], told["what"]) == ("IW522", "no space is left for the values of task 'big'")
+        assert "TMPDIR=" in told["fix"][0]
+        assert [path.name for path in place.outputs.iterdir()] == ["error.json"]
+    finally:
+        subprocess.run(["umount", str(place.outputs)], check=True, timeout=30)
 
 
 def test_a_task_that_is_not_there(place: Place) -> None:

@@ -158,7 +158,15 @@ def _write_error(outputs: Path, root: Path, error: ImagewrightError) -> None:
         "where": where,
     }
     outputs.mkdir(parents=True, exist_ok=True)
-    (outputs / ERROR).write_text(json.dumps(document), encoding="utf-8")
+    text = json.dumps(document)
+    try:
+        (outputs / ERROR).write_text(text, encoding="utf-8")
+    except OSError:  # no space: what the result has taken of it is of no use any more
+        import shutil  # a start does without it
+
+        for path in outputs.iterdir():
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        (outputs / ERROR).write_text(text, encoding="utf-8")
 
 
 def _flush() -> None:
