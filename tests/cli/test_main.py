@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 import pytest
 
-from imagewright.cli.main import COMMANDS
+from imagewright.cli.program import COMMANDS
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from imagewright.cli.checks import CHECKS
 from imagewright.cli.explanations import EXPLANATIONS
-from imagewright.cli.main import COMMANDS, program
+from imagewright.cli.program import COMMANDS, program
 from imagewright.cli.settings import SETTINGS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"

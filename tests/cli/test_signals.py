@@ -1,9 +1,11 @@
 """Ctrl-C and SIGTERM end the program whatever its threads do."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -22,7 +24,8 @@ def work():
     threading.Event().wait()
 
 try:
-    with ThreadPoolExecutor(1) as pool:
+    with signals.temporary_folder() as folder, ThreadPoolExecutor(1) as pool:
+        open(folder + "/file", "w").close()
         future = pool.submit(work)
         begun.wait()
         try:
@@ -49,10 +52,14 @@ except KeyboardInterrupt:
 """
 
 
-def begin(script: str, *, patience: float) -> "subprocess.Popen[str]":
+def begin(script: str, *, patience: float, **environ: str) -> "subprocess.Popen[str]":
     """A script that has said that it is ready. It is killed when it hangs: reading a line has no time limit."""
     process = subprocess.Popen(
-        [sys.executable, "-c", script, str(patience)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(patience)],
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     watchdog = threading.Timer(30, process.kill)
     watchdog.daemon = True
@@ -72,6 +79,44 @@ def test_a_thread_that_does_not_end_is_not_waited_for(number: signal.Signals, co
 
     assert process.returncode == code
     assert "What was finished is kept." in err
+
+
+def test_a_temporary_folder_goes_whatever_threads_do(tmp_path: Path) -> None:
+    """Containers' inputs and outputs can be large, and nobody looks for them there."""
+    process = begin(STUCK, patience=0.1, TMPDIR=str(tmp_path))
+    assert [path.name for path in tmp_path.glob("imagewright-*/*")] == ["file"]
+
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_moments_count(tmp_path: Path) -> None:
+    """Ctrl-C while the program is still being imported is no traceback."""
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+
+    done = subprocess.run(
+        [sys.executable, "-c", "import sys; from imagewright.cli.main import main; sys.exit(main(['--help']))"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nInterrupted. What was finished is kept.\n")
+
+
+def test_the_last_moments_count() -> None:
+    """A second Ctrl-C while Python takes itself down does not change the exit code."""
+    last = "class Last:\n    def __del__(self, end=os.kill, me=os.getpid()):\n        end(me, 2)\n"
+    process = begin("import os\n" + last + "last = Last()\n" + ENDS, patience=1000)
+
+    process.send_signal(signal.SIGINT)
+
+    assert process.communicate(timeout=20) == ("cleaned up\n", "")
+    assert process.returncode == 130
 
 
 def test_what_ends_in_time_cleans_up_after_itself() -> None:

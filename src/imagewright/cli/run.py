@@ -1,7 +1,6 @@
 """`imagewright run FILE WORKFLOW --x 1`: the tasks of a workflow, here or each in a container of its image."""
 
 import shlex
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from imagewright.cli.options import build_options, talk_options, timeout_option
 from imagewright.cli.project import EXAMPLE
 from imagewright.cli.results import keep_files
 from imagewright.cli.session import session_of
+from imagewright.cli.signals import temporary_folder
 from imagewright.cli.terminal import seconds_text
 from imagewright.cli.userfile import import_file, read_file, spec_of, talk
 from imagewright.errors import ImagewrightError, StoreError, UsageError, Where
@@ -106,7 +106,7 @@ def _here(app: App, file: Path, graph: Graph, inputs: Mapping[str, Any]) -> Any:
 
     begin = time.monotonic()
     root = root_of(file)
-    with tempfile.TemporaryDirectory(prefix="imagewright-") as work, talk():
+    with temporary_folder() as work, talk():
         runner = runner_named("inprocess", Setup(app.settings.cache_dir, Path(work), graph.tasks))
         value = run_graph(graph, inputs, runner, listen, root=root, file=_relative(file, root))
     given = ", ".join(f"{name}={value!r}" for name, value in inputs.items())
@@ -133,7 +133,7 @@ def _in_containers(app: App, file: Path, graph: Graph, inputs: Mapping[str, Any]
         return Placement(spec.name if spec else str(image), str(reference), spec.declared if spec else "")
 
     root = root_of(file)
-    with tempfile.TemporaryDirectory(prefix="imagewright-") as work:
+    with temporary_folder() as work:
         runner = runner_named("container", Setup(session.cache_dir, Path(work), graph.tasks))
         value = run_graph(
             graph, inputs, runner, app.console.listen, root=root, file=_relative(file, root), placed=placed

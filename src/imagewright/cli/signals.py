@@ -4,8 +4,12 @@ What is written is complete or absent at every moment, containers die with this 
 started get the Ctrl-C as well: so it may leave without waiting for threads that are in the middle of something.
 """
 
+import atexit
 import os
 import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -14,6 +18,8 @@ TERMINATED = 143
 PATIENCE_SECONDS = 1.5  # for threads to come to an end and temporary folders to be removed
 
 MESSAGE = "Interrupted. What was finished is kept."
+
+_folders: set[str] = set()
 
 
 def catch_signals() -> None:
@@ -32,6 +38,19 @@ def _terminated(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(TERMINATED)
 
 
+@contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder that is removed at the end, also when threads that are still at work are not waited for."""
+    from tempfile import TemporaryDirectory  # few commands need it
+
+    with TemporaryDirectory(prefix="imagewright-") as folder:
+        _folders.add(folder)
+        try:
+            yield folder
+        finally:
+            _folders.discard(folder)
+
+
 def leave_quietly(code: int) -> None:
     """What has to be said was said: end with ``code`` when the time is over, and say no more."""
     _on_end(code, "")
@@ -39,6 +58,7 @@ def leave_quietly(code: int) -> None:
 
 def _leave_soon(code: int) -> None:
     _on_end(code, f"\n{MESSAGE}\n")
+    atexit.register(_end, code)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_SECONDS)
 
 
@@ -46,7 +66,20 @@ def _on_end(code: int, message: str) -> None:
     def leave(number: int, frame: FrameType | None) -> NoReturn:
         # Not by the console: whoever holds its lock may be what does not come to an end.
         os.write(2, message.encode())
+        if _folders:
+            import shutil
+
+            for folder in tuple(_folders):
+                shutil.rmtree(folder, ignore_errors=True)
         os._exit(code)
 
     for again in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM):
         signal.signal(again, leave)
+
+
+def _end(code: int) -> NoReturn:
+    """End the process when its threads have ended: what Python does after that takes our handlers away first."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
