@@ -113,6 +113,23 @@ def test_a_cut_blob_does_not_exist(tmp_path: Path) -> None:
     assert b"".join(layout.fetch(blob)) == b"hello"
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut"])
+@pytest.mark.parametrize("part", range(3))
+def test_an_image_that_lacks_a_part_is_not_there(tmp_path: Path, part: int, damage: str) -> None:
+    """So that the next build makes it whole; it is listed still, and a sound one is left alone."""
+    layout, made = Layout(tmp_path), make_image()
+    layout.tag(made.push_to(layout), "a:1")
+    layout.tag(make_image({"b": b"other"}).push_to(layout), "b:1")
+    path = layout.path(list(made.blobs)[part])
+    path.unlink() if damage == "gone" else path.write_bytes(path.read_bytes()[:-1])
+
+    assert layout.resolve("a:1") is None
+    assert layout.resolve("b:1") is not None
+    assert [image.name_tag for image in layout.images()] == ["a:1", "b:1"]
+    layout.tag(made.push_to(layout), "a:1")
+    assert layout.resolve("a:1") == made.image.descriptor
+
+
 def test_a_lying_descriptor_does_not_cost_a_sound_blob(tmp_path: Path) -> None:
     """A wrong size is an error for who asks, and the blob stays for everybody else."""
     layout = Layout(tmp_path)

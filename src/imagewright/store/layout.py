@@ -82,9 +82,14 @@ class Layout:
         try:
             with path.open("rb", buffering=0) as file:
                 yield from verified(blob, iter(lambda: file.read(CHUNK), b""), str(path))
-        except IntegrityError:
+        except IntegrityError as error:
             self._quarantine(path)
-            raise
+            raise IntegrityError(
+                error.what,
+                why=error.why,
+                kept="the damaged file was put out of the way",
+                fix="run the same command again: what is missing is built anew",
+            ) from error
         except FileNotFoundError as error:
             raise StoreError(f"there is no blob {blob.digest} in the local store", why=f"looked at {path}") from error
         except OSError as error:
@@ -113,8 +118,9 @@ class Layout:
             ingest.close()
 
     def resolve(self, tag: str) -> Descriptor | None:
-        """What ``tag`` (``repository:tag``) points to, or None."""
-        return next((image.descriptor for image in self.images() if image.name_tag == tag), None)
+        """What ``tag`` (``repository:tag``) points to, or None; also when a part of the image has gone or is damaged."""
+        found = next((image.descriptor for image in self.images() if image.name_tag == tag), None)
+        return found if found is not None and self._is_whole(found) else None
 
     def images(self) -> list[StoredImage]:
         """Everything that has a tag, sorted by it."""
@@ -188,6 +194,14 @@ class Layout:
             if is_manifest(blob) and self.path(blob).exists():
                 waiting.extend(blobs_of(blob, b"".join(self.fetch(blob))))
         return found
+
+    def _is_whole(self, manifest: Descriptor) -> bool:
+        """Whether it can be read, and all that it names is there. Of layers only the size is looked at."""
+        try:
+            parts = blobs_of(manifest, b"".join(self.fetch(manifest)))
+        except (StoreError, IntegrityError):
+            return False
+        return all(self.exists(part) and (not is_manifest(part) or self._is_whole(part)) for part in parts)
 
     def _check_named(self, manifest: Descriptor, data: bytes) -> None:
         for part in blobs_of(manifest, data):

@@ -79,6 +79,32 @@ def test_a_damaged_index_is_made_anew(archive: FakeArchive, damage: bytes) -> No
         resolve_base("3.11", AMD64, archive.place())
 
 
+def test_all_indexes_may_be_damaged(archive: FakeArchive) -> None:
+    """Each is said once."""
+    publish(archive)
+    first = resolve_base("3.11", AMD64, archive.place())
+    for path in (archive.folder / "index").glob("*.sqlite"):
+        path.write_bytes(b"no database")
+    said: list[object] = []
+
+    assert resolve_base("3.11", AMD64, archive.place(), listen=said.append) == first
+    assert len(said) == 3
+
+
+@pytest.mark.parametrize("wrong", [b"{", b'{"release": 1', b"sha25:"])
+def test_a_damaged_memory_of_a_release_is_forgotten(archive: FakeArchive, wrong: bytes) -> None:
+    """Then the mirror is asked again."""
+    publish(archive)
+    first = resolve_base("3.11", AMD64, archive.place())
+    for path in (archive.folder / "index").glob("*.json"):
+        text = path.read_bytes()
+        path.write_bytes(text.replace(b"sha256:", wrong) if wrong == b"sha25:" else wrong)
+    archive.asked.clear()
+
+    assert resolve_base("3.11", AMD64, archive.place()) == first
+    assert len(archive.asked) == 3
+
+
 @pytest.mark.root
 def test_an_index_that_finds_no_space_leaves_nothing(archive: FakeArchive) -> None:
     """It is the disk that is full, and not made fuller."""

@@ -49,6 +49,18 @@ def test_uvs_own_default_index_is_believed(plain_uv: Uv, tmp_path: Path) -> None
     assert (tmp_path / "asked").read_text() == "asked\n"
 
 
+@pytest.mark.parametrize("damage", [b"", b"[[index]]\nurl = ", b"\xff"])
+def test_a_damaged_configuration_is_written_anew(plain_uv: Uv, tmp_path: Path, damage: bytes) -> None:
+    """Else uv would refuse every resolve because of a file that nobody knows of."""
+    config = default_index_config(plain_uv, {}, tmp_path)
+    assert config is not None
+    text = config.read_bytes()
+    config.write_bytes(damage)
+
+    assert default_index_config(plain_uv, {}, tmp_path) == config
+    assert config.read_bytes() == text
+
+
 @pytest.mark.parametrize("name", ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE", "UV_NO_CONFIG"])
 def test_another_default_is_left_alone(plain_uv: Uv, tmp_path: Path, name: str) -> None:
     """What is known of one index is not said of another, whoever named it."""

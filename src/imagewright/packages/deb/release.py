@@ -136,7 +136,8 @@ def _recall(path: Path, url: str, keyring: Digest) -> dict[str, Any]:
     """What was remembered of this very address and keyring, or nothing."""
     try:
         known = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        _release_of(known["release"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
     wanted = {"format": _FORMAT, "url": _digest_of(url), "keyring": keyring}
     return known if isinstance(known, dict) and wanted.items() <= known.items() else {}

@@ -36,11 +36,14 @@ def resolve_base(python: str, platform: Platform, place: Archive, *, listen: Lis
             why=f"it is made for {' and '.join(f'linux/{name}' for name in sorted(ARCHITECTURES))}",
             fix='base_image="...", an image of a registry that has this platform',
         )
-    try:
-        packages = _solved(release, architecture, place, listen)
-    except DamagedIndex as error:
-        listen(Noted(f"{error.what}: it is made anew"))
-        packages = _solved(release, architecture, place, listen)
+    for last in (False, False, False, True):  # each of the suites may have a damaged index
+        try:
+            packages = _solved(release, architecture, place, listen)
+            break
+        except DamagedIndex as error:
+            if last:
+                raise
+            listen(Noted(f"{error.what}: it is made anew"))
     return LockedBase(release.codename, python, platform, tuple(map(_locked, packages)))
 
 

@@ -37,7 +37,7 @@ def default_index_config(uv: Uv, environment: Mapping[str, str], directory: Path
         status = program.stat()
         which = canonical_json([str(program), status.st_size, status.st_mtime_ns, _CONFIG])
         config = uv.cache / f"default-index-{hex_of(digest_of(which))[:16]}.toml"
-        if not config.exists():
+        if not _is_complete(config):
             url = _default_url(program)
             if url is None:
                 return None
@@ -45,6 +45,16 @@ def default_index_config(uv: Uv, environment: Mapping[str, str], directory: Path
     except OSError:
         return None  # it would only have been faster
     return config
+
+
+def _is_complete(config: Path) -> bool:
+    """Whether the file is there, as it was written."""
+    try:
+        text = config.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+    before, after = _CONFIG.format(url="\0").split("\0")
+    return text.startswith(before) and text.endswith(after)
 
 
 def _default_url(program: Path) -> str | None:
