@@ -1,5 +1,6 @@
 """The option --update-golden, and the fixture that compares with golden files."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,11 @@ Golden = Callable[[str, str], None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew; read the difference")
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard by the programs that tests start: a shell starts what runs in the background with it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
