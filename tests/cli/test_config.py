@@ -18,6 +18,15 @@ def test_show_prints_toml(run: Run) -> None:
     assert list(shown) == [setting.name for setting in SETTINGS]
 
 
+def test_show_keeps_a_password_to_itself(run: Run) -> None:
+    """What a person shows to others when something does not work."""
+    mirror = "http://alice:hunter2@mirror.example.com/debian"
+    shown = run("config", "show", "--origin", IMAGEWRIGHT_DEBIAN_MIRROR=mirror)
+
+    assert "http://***@mirror.example.com/debian" in shown.stdout
+    assert "hunter2" not in shown.stdout + shown.stderr
+
+
 def test_origin_says_where_each_value_comes_from(run: Run) -> None:
     """As a comment behind it, or a field in JSON."""
     text = run("config", "show", "--origin", IMAGEWRIGHT_REGISTRY="local").stdout

@@ -271,6 +271,17 @@ def test_an_error_as_json_is_the_one_object_on_stdout(run: Run, folder: Path) ->
     assert document["docs"] == "imagewright explain IW110"
 
 
+def test_a_file_that_needs_a_package_itself_can_be_run_in_its_image(run: Run, folder: Path) -> None:
+    """The import at its top is as good a reason to run it there as one inside a task."""
+    (folder / "app.py").write_text("import absent_package_xyz\n" + NEEDS_ABSENT)
+
+    done = run("run", "app.py", "main")
+
+    assert done.returncode == 2
+    assert "error[IW110]: app.py needs absent_package_xyz" in done.stderr
+    assert "help: run its tasks inside their images: imagewright run --container app.py main\n" in done.stderr
+
+
 def test_interrupt_ends_with_130(run: Run, folder: Path) -> None:
     """Ctrl-C is no error and no traceback."""
     (folder / "app.py").write_text(

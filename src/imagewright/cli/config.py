@@ -9,7 +9,7 @@ from imagewright.cli.app import App
 from imagewright.cli.options import talk_options
 from imagewright.cli.settings import BY_NAME, SETTINGS, Setting, project_file, read_file, unknown_setting
 from imagewright.cli.terminal import columns
-from imagewright.errors import StoreError, UsageError
+from imagewright.errors import StoreError, UsageError, redacted
 
 
 @click.group()
@@ -26,9 +26,9 @@ def config() -> None:
 @talk_options
 @click.pass_obj
 def show(app: App, origin: bool) -> None:
-    """Show every setting."""
+    """Show every setting. Passwords in addresses are left out."""
     found = app.found
-    values = {setting.name: _plain(getattr(found.settings, setting.name)) for setting in SETTINGS}
+    values = {setting.name: _shown(getattr(found.settings, setting.name)) for setting in SETTINGS}
     lines = [f"{name} = {_toml(value)}" for name, value in values.items()]
     if origin:
         width = max(len(line) for line in lines) + 3
@@ -37,6 +37,11 @@ def show(app: App, origin: bool) -> None:
     if origin:
         document = {name: {"value": value, "origin": found.origins[name]} for name, value in values.items()}
     app.console.answer("\n".join(lines), document)
+
+
+def _shown(value: Any) -> Any:
+    plain = _plain(value)
+    return redacted(plain) if isinstance(plain, str) else plain
 
 
 @config.command(name="set")

@@ -53,7 +53,13 @@ def run(context: click.Context, container: bool, force: bool, upgrade: bool, arg
     file, name, rest = _parted(arguments)
     wrote = _write_example(app, file)
     file = Path("hello.py") if str(file) == HELLO and not file.exists() else file
-    graph = find_workflow((read_file if container else import_file)(file), name).graph
+    try:
+        graph = find_workflow((read_file if container else import_file)(file), name).graph
+    except UsageError as error:
+        if error.code == "IW110" and not container:
+            in_image = shlex.join(["imagewright", "run", "--container", *arguments])
+            error.fix = (f"run its tasks inside their images: {in_image}", *error.fix)
+        raise
     program = f"imagewright run {file} {graph.name}"
     own = frozenset(option for parameter in context.command.params for option in parameter.opts)
     inputs = read_inputs(graph, rest, program=program, own=own)

@@ -36,13 +36,17 @@ def result_of(call: TaskCall, ended: Ended, outputs: Path, last_lines: tuple[str
         )
     if ended.out_of_memory:
         raise _out_of_memory(call, "the kernel ended a process of its container")
+    # Without memory Python may be unable to write its error down, and then says it on stderr at most.
+    starved = ended.memory_limit == "process" and any(line.startswith("MemoryError") for line in last_lines)
     if ended.exit_code == 0 or (ended.exit_code == 1 and (outputs / ERROR).exists()):
         try:
             return read_result(call, outputs)
         except TaskError as error:
-            if ended.memory_limit == "process" and "raised MemoryError" in error.what:
+            if starved or (ended.memory_limit == "process" and "raised MemoryError" in error.what):
                 raise _out_of_memory(call, "it raised MemoryError", error.traceback) from error
             raise
+    if starved:
+        raise _out_of_memory(call, "it raised MemoryError")
     raise TaskError(
         f"task '{call.title}' ended with " + _how(ended),
         why=[_MEANS[ended.signal]] if ended.signal in _MEANS else [f"| {line}" for line in last_lines],
