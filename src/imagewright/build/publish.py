@@ -70,9 +70,12 @@ def publish(
         carried = _in_order(plan.layers, carry, workshop.jobs)
     layers = [one.layer for one in carried]
     image = assemble(plan.config, layers, plan.history, annotations=plan.annotations)
-    _keep(image, workshop.store, local_tag(reference))
+    workshop.store.push(image.config_descriptor, [image.config])
+    workshop.store.push(image.descriptor, [image.manifest])
     push_started = time.monotonic()
-    pusher.finish(image)
+    # The tag comes last, so that it never dangles, and waits for the disk: the registry is told meanwhile.
+    with beside(lambda: workshop.store.tag(image.descriptor, local_tag(reference))):
+        pusher.finish(image)
     uploaded = [one for one in carried if one.uploaded]
     workshop.listen(
         ImagePublished(
@@ -170,13 +173,6 @@ class _Pusher:
         except (CredentialsError, NetworkError) as error:
             error.kept = "the image is complete in the local store; nothing will be built again"
             raise
-
-
-def _keep(image: Image, store: Layout, tag: str) -> None:
-    """Config, manifest, tag: in this order, so that no tag ever dangles."""
-    store.push(image.config_descriptor, [image.config])
-    store.push(image.descriptor, [image.manifest])
-    store.tag(image.descriptor, tag)
 
 
 def _input_size(planned: PlannedLayer) -> int:
