@@ -13,6 +13,8 @@ from imagewright.errors import IntegrityError, StoreError
 from imagewright.oci.digest import DiffID, hex_of
 from imagewright.sandbox.rootfs import Rootfs, StoredLayer
 from imagewright.sandbox.stack import OPTIONS_LIMIT, options_size
+from imagewright.store.layout import Layout
+from imagewright.testing.images import make_image
 
 
 def test_a_layer_is_unpacked_once(tmp_path: Path) -> None:
@@ -44,6 +46,25 @@ def test_a_layer_that_is_not_its_diff_id_is_refused(tmp_path: Path, compress: bo
 
     assert caught.value.code == "IW510"
     assert [path.name for path in tmp_path.iterdir()] == ["locks"]
+
+
+@pytest.mark.parametrize("at", [3, 400, 3000])
+def test_a_damaged_layer_is_told_by_its_store(tmp_path: Path, at: int) -> None:
+    """Also when the damage is no gzip or no tar before all of it was read: the store has to put it out of the way."""
+    store = Layout(tmp_path / "store")
+    made = make_image({"a": os.urandom(2000), "b": os.urandom(2000)})
+    made.push_to(store)
+    blob = next(iter(made.blobs))
+    data = bytearray(store.path(blob).read_bytes())
+    data[at] ^= 0x41
+    store.path(blob).write_bytes(data)
+
+    with pytest.raises(IntegrityError, match="has other bytes than its digest says"):
+        Rootfs(tmp_path / "rootfs").prepare(
+            [StoredLayer(DiffID("sha256:" + "0" * 64), blob.media_type, lambda: store.fetch(blob))]
+        )
+
+    assert not store.exists(blob)
 
 
 def test_a_hostile_layer_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -152,7 +152,10 @@ class Rootfs:
         source = TarSource(uncompressed(layer.chunks(), layer.media_type))
         try:
             unpacked = unpack(TarReader(source), folder, keep_owners=self._keep_owners)
-        except (BadTar, Refused) as error:
+        except (BadTar, Refused, IntegrityError) as error:
+            _read_whole(layer)
+            if isinstance(error, IntegrityError):
+                raise
             raise IntegrityError(
                 f"layer {layer.diff_id} cannot be unpacked safely",
                 code="IW303",
@@ -263,6 +266,13 @@ class Rootfs:
                 if full
                 else "set IMAGEWRIGHT_CACHE_DIR to a folder that you may write",
             ) from error
+
+
+def _read_whole(layer: StoredLayer) -> None:
+    """Let its store look at all the bytes: one that finds them damaged says so, and can get rid of them."""
+    with suppress(StoreError):  # it has said so, and they are gone
+        for _ in layer.chunks():
+            pass
 
 
 def _needs_merge(folders: Sequence[str], made: Sequence[Unpacked]) -> int:

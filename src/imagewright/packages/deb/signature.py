@@ -38,6 +38,7 @@ def signed_text(data: bytes, keyring: Path, name: str) -> bytes:
             why=(_first_line(error), f"keys from {keyring}"),
             fix=(
                 "take another mirror: somebody may have changed what this one sends",
+                "correct this machine's clock if it is wrong: a signature has its time",
                 "update the package debian-archive-keyring if the release is newer than this machine's",
             ),
         ) from error
