@@ -54,6 +54,9 @@ class Loopback:
         for connection in idle:
             connection.close()
 
+    def __del__(self) -> None:
+        self.close()
+
     def _taken(self, place: _Place) -> http.client.HTTPConnection | None:
         """A connection that was kept, and that the other side has not closed in the meantime."""
         while True:
