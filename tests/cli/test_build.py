@@ -86,6 +86,17 @@ def test_what_is_not_here_is_not_asked_for_offline(run: Run, folder: Path) -> No
     assert "--offline" in done.stderr
 
 
+def test_a_registry_elsewhere_is_not_asked_offline(run: Run, folder: Path) -> None:
+    """One on this machine is: it needs no network."""
+    elsewhere = run("build", "--offline", "--registry", "registry.example.com", "app.py")
+    here = run("build", "--offline", "--registry", "localhost:1", "app.py")
+
+    assert elsewhere.returncode == 3
+    assert "error[IW205]: --offline forbids to ask registry.example.com for " in elsewhere.stderr
+    assert "help: keep the image in the local store: --registry local" in elsewhere.stderr
+    assert "error[IW501]" in here.stderr
+
+
 @pytest.mark.network
 def test_build_prints_the_reference_alone_and_the_transcript(run_here: Run, folder: Path) -> None:
     """The first build makes the image, the second finds it; both print the same digest."""

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from imagewright.build.session import Session
-from imagewright.errors import UsageError
+from imagewright.errors import LockError, UsageError
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.reference import Reference, check_registry, check_repository
 from imagewright.spec import ImageSpec
@@ -12,6 +13,7 @@ from imagewright.store.layout import Layout
 from imagewright.store.protocol import ImageStore
 from imagewright.store.registry.keychain import Keychain
 from imagewright.store.registry.repository import Repository
+from imagewright.transport import is_loopback
 
 LOCAL = "local"
 
@@ -29,9 +31,19 @@ class Place:
 
 
 def place_of(reference: Reference, session: Session) -> Place:
-    """The registry repository that a reference names, or the local store when it names no registry."""
+    """The registry repository that a reference names, or the local store when it names no registry.
+
+    Raises:
+        LockError: The session is offline, and the registry is on another machine (IW205).
+    """
     if not reference.registry:
         return local_place(reference, session)
+    if session.offline and not is_loopback(_host(reference.registry)):
+        raise LockError(
+            f"--offline forbids to ask {reference.registry} for {reference.repository}",
+            code="IW205",
+            fix="keep the image in the local store: --registry local",
+        )
     return Place(repository_of(reference, session), reference.digest or reference.tag or "latest")
 
 
@@ -68,3 +80,7 @@ def target_reference(spec: ImageSpec, session: Session) -> Reference:
         )
     except ValueError as error:
         raise UsageError(f"registry {session.registry!r}: {error}", fix="--registry localhost:30000") from error
+
+
+def _host(registry: str) -> str:
+    return (urlsplit(f"//{registry}").hostname or "").lower()

@@ -64,7 +64,12 @@ _BUILD = (
     _option(
         "--jobs", setting="jobs", type=click.IntRange(min=1), metavar="N", help="How many things are done at once."
     ),
-    _option("--offline", setting="offline", constant=True, help="Ask no index, mirror or registry."),
+    _option(
+        "--offline",
+        setting="offline",
+        constant=True,
+        help="Ask no index, no mirror, and no registry but on this machine.",
+    ),
     _option(
         "--debian-mirror", setting="debian_mirror", metavar="URL", help="Debian mirror, in place of the machine's own."
     ),

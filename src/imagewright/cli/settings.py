@@ -143,7 +143,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("builder", "builder for every image, in place of its own", _text, lambda _: ""),
     Setting("jobs", "how many things are done at once", _count(1), lambda _: cores()),
-    Setting("offline", "use what is on this machine, and ask no index, mirror or registry", _switch, lambda _: False),
+    Setting(
+        "offline",
+        "use what is on this machine, and ask no index, mirror or registry elsewhere",
+        _switch,
+        lambda _: False,
+    ),
     Setting("timeout", "seconds that a task may take; 0 is for ever", _count(0), lambda _: 0),
     Setting(
         "progress",
