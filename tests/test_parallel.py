@@ -1,9 +1,10 @@
+import sys
 import threading
 from collections.abc import Mapping
 
 import pytest
 
-from imagewright.parallel import Relay, beside, run_all, run_graph
+from imagewright.parallel import Relay, beside, quick_switches, run_all, run_graph
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -106,3 +107,18 @@ def test_a_failure_in_a_graph_stops_what_has_not_begun() -> None:
         run_graph(work, dict.fromkeys(range(10), ()), jobs=2)
 
     assert sorted(begun) == [0, 1]
+
+
+def test_quick_switches_end_with_the_last_body() -> None:
+    """The process gets its own interval back when no body runs any more, in whatever order they end."""
+    own = sys.getswitchinterval()
+    one, other = quick_switches(), quick_switches()
+
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    between = sys.getswitchinterval()
+    other.__exit__(None, None, None)
+
+    assert between < own
+    assert sys.getswitchinterval() == own

@@ -1,6 +1,7 @@
 """Threads: the only module that starts them."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -102,6 +103,29 @@ def beside(work: Callable[[], R]) -> Iterator[Future[R]]:
     finally:
         thread.join()
     future.result()
+
+
+SWITCH_SECONDS = 0.0001
+"""A thread that comes back from inflating or hashing waits up to this long for one that computes. Python's own 5 ms,
+after each of thousands of pieces, made writing a 190 MB wheel take 2.5 s on two processors instead of 1.8 s."""
+
+_bodies = threading.Lock()
+_intervals: list[float] = []  # one for each body that runs: the process's own interval
+
+
+@contextmanager
+def quick_switches() -> Iterator[None]:
+    """While the body runs, or any other body of this, threads hand the interpreter over at once."""
+    with _bodies:
+        _intervals.append(_intervals[0] if _intervals else sys.getswitchinterval())
+        sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        with _bodies:
+            own = _intervals.pop()
+            if not _intervals:
+                sys.setswitchinterval(own)
 
 
 class Relay(Generic[T]):

@@ -17,7 +17,7 @@ from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor, Layer
 from imagewright.oci.image import Image, assemble
 from imagewright.oci.reference import Reference
-from imagewright.parallel import beside, run_all
+from imagewright.parallel import beside, quick_switches, run_all
 from imagewright.store.copy import Fetched, copy_image
 from imagewright.store.layout import Layout
 
@@ -66,7 +66,8 @@ def publish(
         layer = _make(planned, known.get(planned.key), plan.name, workshop)
         return _Carried(layer, planned.key not in known, pusher.push(layer.descriptor))
 
-    with _downloads([planned for planned in plan.layers if planned.key not in known], workshop.inputs, check):
+    missing = [planned for planned in plan.layers if planned.key not in known]
+    with quick_switches(), _downloads(missing, workshop.inputs, check):
         carried = _in_order(plan.layers, carry, workshop.jobs)
     layers = [one.layer for one in carried]
     image = assemble(plan.config, layers, plan.history, annotations=plan.annotations)
