@@ -72,8 +72,8 @@ class SourceLayer:
         return writer.diff_id
 
 
-def source_layers(spec: ImageSpec) -> tuple[SourceLayer, ...]:
-    """The layers of what ``copy`` and ``source_root`` put into the image: large files below, small ones above.
+def source_layers(spec: ImageSpec, folder: str = CODE_FOLDER) -> tuple[SourceLayer, ...]:
+    """The layers of what ``copy`` and ``source_root`` put into ``folder``: large files below, small ones above.
 
     A function of the files alone: two specs that are one image have the same layers.
 
@@ -83,7 +83,7 @@ def source_layers(spec: ImageSpec) -> tuple[SourceLayer, ...]:
     large = tuple(entry for entry in spec.copied if isinstance(entry, CopiedFile) and entry.size >= _LARGE)
     small = tuple(entry for entry in spec.copied if not isinstance(entry, CopiedFile) or entry.size < _LARGE)
     return tuple(
-        SourceLayer(title, (Tree(CODE_FOLDER, entries, USER),))
+        SourceLayer(title, (Tree(folder, entries, USER),))
         for title, entries in (("large files", large), ("files", small))
         if entries
     )

@@ -29,7 +29,8 @@ from imagewright.sandbox.users import UnknownUser, User, find_user
 from imagewright.spec.files import CopiedFile
 from imagewright.store.layout import Layout
 
-PREFIX_PYTHON = "/opt/imagewright/bin/python"
+PREFIX = "/opt/imagewright"
+PREFIX_PYTHON = f"{PREFIX}/bin/python"
 INPUTS, OUTPUTS = PurePosixPath("/imagewright/inputs"), PurePosixPath("/imagewright/outputs")
 _LAST_LINES = 5
 
@@ -191,7 +192,8 @@ def _command(call: TaskCall, stack: Stack, config: ImageConfig, binds: tuple[Bin
 def _interpreter(stack: Stack, path: str) -> str:
     """The environment that our packages are in, else the first Python on the image's PATH."""
     folders = [folder for folder in path.split(":") if folder.startswith("/")]
-    candidates = [PREFIX_PYTHON, *(f"{folder}/{name}" for name in ("python3", "python") for folder in folders)]
+    ours = [f"{folder}/python" for folder in folders if folder.startswith(PREFIX)]
+    candidates = [*ours, PREFIX_PYTHON, *(f"{folder}/{name}" for name in ("python3", "python") for folder in folders)]
     for candidate in candidates:
         if stack.exists(candidate):
             return candidate

@@ -111,7 +111,9 @@ def _read(tar: Any, name: str) -> bytes:
 def _unreadable(image: LocalImage, directory: Path, error: Exception) -> Refused:
     path = os.path.join(directory, image.path)
     if not os.path.exists(path):
-        return Refused("base_image", str(image), f"names {path}, which is not there", fix="make it first", part=image.path)
+        return Refused(
+            "base_image", str(image), f"names {path}, which is not there", fix="make it first", part=image.path
+        )
     words = {
         "oci": "is no OCI image layout, a folder with index.json",
         "oci-archive": "is no tar of an OCI image layout",

@@ -20,7 +20,9 @@ _SMALL = re.compile(
 _INTERPRETER = re.compile(r"(?:.*/)?bin/python(?:3(?:\.\d+)?)?")
 _LIBPYTHON = re.compile(r"(?:.*/)?(?:libpython3\.\d+\.so(?:\.1\.0)?|bin/python3\.\d+)")
 _LIBC = re.compile(r"(?:.*/)?(?:libc\.so\.6|libc-2\.\d+\.so|ld-musl-[^/]+\.so\.1|libc\.musl-[^/]+\.so\.1)")
-_DISTRIBUTION = re.compile(r"(?P<folder>(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info|egg-info))(?:/(?P<file>[^/]+))?")
+_DISTRIBUTION = re.compile(
+    r"(?P<folder>(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info|egg-info))(?:/(?P<file>[^/]+))?"
+)
 _LIBRARY = re.compile(r"(?:.*/)?lib/python3\.\d+/os\.py")
 _CONDA = re.compile(r"(?:.*/)?conda-meta/python-3\.[^/]+\.json")
 _LINK = re.compile(r"(?:.*/)?(?:bin/python[0-9.]*|libc\.so\.6|ld-musl-[^/]+)")

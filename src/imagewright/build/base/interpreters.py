@@ -100,7 +100,7 @@ def package_folders(tree: Tree, interpreter: Interpreter) -> tuple[str, ...]:
 
 
 def _interpreter(tree: Tree, path: str) -> Interpreter | None:
-    folder, _, name = path.rpartition("/")
+    folder = path.rpartition("/")[0]
     program = tree.resolve(path)
     entry = tree.entry(path)
     if entry is None or entry.kind != "file":
