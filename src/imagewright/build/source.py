@@ -101,10 +101,18 @@ def code_files(
     return root, tuple(source_files(root, mode, str(entry_file)))
 
 
-def code_layer(entry_file: Path, mode: CopyFileDetection = CopyFileDetection.LOADED_MODULES) -> SourceLayer:
-    """The last layer of an image that a task runs in: the code of the run, and the runtime that calls it."""
-    code = Tree(CODE_FOLDER, code_files(entry_file, mode)[1], USER)
-    return SourceLayer("code", (code, Tree(RUNTIME_FOLDER, runtime_files(), 0)))
+def code_layer(
+    entry_file: Path,
+    mode: CopyFileDetection = CopyFileDetection.LOADED_MODULES,
+    *,
+    folders: tuple[str, str] = (CODE_FOLDER, RUNTIME_FOLDER),
+) -> SourceLayer:
+    """The last layer of an image that a task runs in: the code of the run, and the runtime that calls it.
+
+    ``folders`` are their places in the image without links in them: a layer's folder would take a link's place.
+    """
+    code = Tree(folders[0], code_files(entry_file, mode)[1], USER)
+    return SourceLayer("code", (code, Tree(folders[1], runtime_files(), 0)))
 
 
 def runtime_files() -> tuple[Copied, ...]:
