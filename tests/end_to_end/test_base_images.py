@@ -183,6 +183,22 @@ def test_a_base_may_be_another_spec(imagewright: Run, tmp_path: Path) -> None:
     assert "six 1.15.0" in refused.stderr
 
 
+def test_a_spec_may_stand_on_a_spec_on_an_image(imagewright: Run, tmp_path: Path) -> None:
+    """What the lowest image has in its environment holds for all that is on top of it."""
+    (tmp_path / "below.py").write_text(
+        'from imagewright import ImageSpec\nimage = ImageSpec("b", packages=["six==1.15.0"])\n'
+    )
+    reference = imagewright("build", "below.py").stdout.strip()
+    assert imagewright("image", "export", reference, "base.tar").returncode == 0
+    base = 'base_image=ImageSpec("middle", base_image="oci-archive:base.tar", packages=["idna"])'
+
+    found = look(imagewright, tmp_path, f'{base}, packages=["six"]')
+
+    assert found["six"] == "1.15.0"
+    refused = build(imagewright, tmp_path, f'{base}, packages=["six==1.16.0"]')
+    assert "the base image has six 1.15.0" in refused.stderr
+
+
 def test_a_spec_below_and_its_lock_are_part_of_a_lock_file(imagewright: Run, tmp_path: Path) -> None:
     """The lock file of an image on a spec has both locks, and is read back."""
     spec = 'base_image=ImageSpec("below", packages=["six"]), packages=["idna"]'

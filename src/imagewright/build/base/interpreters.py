@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imagewright.build.base.system import debian_version
 from imagewright.build.base.tree import Tree
@@ -17,11 +17,15 @@ _INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py3\.\d+)?\.(?:dist-inf
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """A package that the image has for a Python. ``commands`` says that it brings programs, which name their Python."""
+    """A package that the image has for a Python. ``commands`` says that it brings programs, which name their Python.
+
+    ``own`` says that it is in the Python's own virtual environment, not in its system's folders.
+    """
 
     name: str
     version: str
     commands: bool
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +78,9 @@ def distributions_of(tree: Tree, interpreter: Interpreter) -> tuple[Distribution
     """The packages that it sees, as they hide each other: the environment's own, then the system's."""
     found: dict[str, Distribution] = {}
     for folder in package_folders(tree, interpreter):
+        own = folder == tree.resolve(environment_packages(interpreter))
         for distribution in _distributions(tree, folder):
-            found.setdefault(distribution.name, distribution)
+            found.setdefault(distribution.name, replace(distribution, own=own))
     return tuple(found[name] for name in sorted(found))
 
 

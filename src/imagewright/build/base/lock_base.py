@@ -6,11 +6,11 @@ from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-from imagewright.build.base.choose import choose
+from imagewright.build.base.choose import Chosen, choose
 from imagewright.build.base.interpreters import Distribution
 from imagewright.build.base.learn import tree_of
 from imagewright.build.base.locked import LockedImage
-from imagewright.build.base.opened import open_tag
+from imagewright.build.base.opened import open_locked, open_tag
 from imagewright.build.destination import target_reference
 from imagewright.build.inputs import mirrors
 from imagewright.build.lock import Lock, LockedSpec
@@ -71,10 +71,10 @@ def lock_base(spec: ImageSpec, platform: Platform, session: Session, parent: Loc
         NetworkError, CredentialsError, IntegrityError: A mirror or registry cannot be asked, or not be trusted.
     """
     if parent is not None:
+        assert isinstance(spec.base_image, ImageSpec)
         _check_python(spec, parent)
-        wheels = parent.environment
-        installed = tuple(Distribution(wheel.name, wheel.version, commands=False) for wheel in wheels)
-        return Below(LockedSpec(parent), installed, frozenset(wheel.name for wheel in wheels))
+        installed, extends = _installed(spec.base_image, parent, session)
+        return Below(LockedSpec(parent), installed, extends)
     if isinstance(spec.base_image, str):
         return _image(spec, platform, session)
     base = Lock(spec.digest, _default_base(spec, platform, session), ())
@@ -91,8 +91,33 @@ def _image(spec: ImageSpec, platform: Platform, session: Session) -> Below:
     chosen = choose(spec, image, tree)
     seconds = time.monotonic() - started
     session.listen(BaseReady(spec.name, name, "read" if read else "remembered", seconds))
-    extends = frozenset(one.name for one in chosen.present) if chosen.locked.extends else frozenset()
-    return Below(chosen.locked, chosen.present, extends)
+    return Below(chosen.locked, chosen.present, _extends(chosen))
+
+
+def _installed(spec: ImageSpec, lock: Lock, session: Session) -> tuple[tuple[Distribution, ...], frozenset[str]]:
+    """What the image of a lock has, and which of it is in the environment that another one extends."""
+    found: dict[str, Distribution] = {}
+    extends: frozenset[str] = frozenset()
+    match lock.base:
+        case LockedSpec():
+            assert isinstance(spec.base_image, ImageSpec)
+            below, extends = _installed(spec.base_image, lock.base.lock, session)
+            found.update((one.name, one) for one in below)
+        case LockedImage():
+            source, image = open_locked(spec, lock.base, session)
+            tree, _ = tree_of(image, source, session, name=lock.base.reference, keep=False)
+            chosen = choose(spec, image, tree)
+            found.update((one.name, one) for one in chosen.present)
+            extends = _extends(chosen)
+        case LockedBase():
+            pass
+    found.update((wheel.name, Distribution(wheel.name, wheel.version, commands=False)) for wheel in lock.wheels)
+    return tuple(found.values()), extends | {wheel.name for wheel in lock.wheels}
+
+
+def _extends(chosen: Chosen) -> frozenset[str]:
+    """What lies in the environment of an image of ours; the system's packages can be hidden."""
+    return frozenset(one.name for one in chosen.present if one.own) if chosen.locked.extends else frozenset()
 
 
 def _check_python(spec: ImageSpec, base: Lock) -> None:
