@@ -12,6 +12,7 @@ from imagewright.errors import IntegrityError, LockError, StoreError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import digest_of
+from imagewright.oci.manifest import Manifest
 from imagewright.oci.platform import Platform
 from imagewright.spec.base_image import LocalImage
 from imagewright.spec.fields import Refused
@@ -123,3 +124,22 @@ def test_the_platform_has_to_be_there(made: MadeImage) -> None:
         read_image(store, made.push_to(store), Platform("linux", "arm64"), name="demo")
 
     assert refused.value.why == ("it is for linux/amd64",)
+
+
+def test_a_docker_images_layers_get_the_words_of_oci() -> None:
+    """The bytes are the same; an OCI manifest with Docker's media types is not taken everywhere."""
+    made, store = make_image({"a": b"1"}), MemoryStore()
+    made.push_to(store)
+    layer = Descriptor(media_types.DOCKER_LAYER_GZIP, made.image.layers[0].digest, made.image.layers[0].size)
+    config = made.image.config_descriptor
+    data = Manifest(
+        Descriptor(media_types.DOCKER_CONFIG, config.digest, config.size),
+        (layer,),
+        media_type=media_types.DOCKER_MANIFEST,
+    ).to_bytes()
+    root = Descriptor(media_types.DOCKER_MANIFEST, digest_of(data), len(data))
+    store.push(root, [data])
+
+    (found,) = read_image(store, root, AMD64, name="docker").layers
+
+    assert found.descriptor == made.image.layers[0]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imagewright.errors import IntegrityError, LockError
@@ -14,19 +14,18 @@ from imagewright.oci.platform import Platform
 from imagewright.store.contents import blobs_of
 from imagewright.store.protocol import BlobSource
 
-_PLAIN_LAYERS = frozenset(
-    {
-        media_types.LAYER_TAR,
-        media_types.LAYER_GZIP,
-        media_types.LAYER_ZSTD,
-        media_types.DOCKER_LAYER_GZIP,
-    }
-)
+_OCI_LAYERS = {
+    media_types.LAYER_TAR: media_types.LAYER_TAR,
+    media_types.LAYER_GZIP: media_types.LAYER_GZIP,
+    media_types.LAYER_ZSTD: media_types.LAYER_ZSTD,
+    media_types.DOCKER_LAYER_GZIP: media_types.LAYER_GZIP,
+}
+"""The same bytes in an OCI manifest's words: not every registry and tool takes Docker's there."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """An image for one platform. ``document`` is its whole config; ``titles`` has a line of its history for each layer."""
+    """An image for one platform, its layers in OCI's media types. ``document`` is its whole config; ``titles`` has a line of its history for each layer."""
 
     descriptor: Descriptor
     layers: tuple[Layer, ...]
@@ -60,7 +59,8 @@ def read_image(source: BlobSource, root: Descriptor, platform: Platform, *, name
         )
     _check_platform(config.platform, platform, name)
     _check_layers(manifest, name)
-    layers = tuple(Layer(blob, diff_id) for blob, diff_id in zip(manifest.layers, diff_ids, strict=True))
+    blobs = (replace(blob, media_type=_OCI_LAYERS[blob.media_type]) for blob in manifest.layers)
+    layers = tuple(Layer(blob, diff_id) for blob, diff_id in zip(blobs, diff_ids, strict=True))
     return ReadImage(root, layers, config, document, _titles(document, len(layers)))
 
 
@@ -97,7 +97,7 @@ def _not_for(platform: Platform, others: str, name: str) -> LockError:
 
 def _check_layers(manifest: Manifest, name: str) -> None:
     for layer in manifest.layers:
-        if layer.media_type not in _PLAIN_LAYERS:
+        if layer.media_type not in _OCI_LAYERS:
             raise LockError(
                 f"the base image {name} has a layer that cannot be used: {layer.media_type}",
                 code="IW204",
