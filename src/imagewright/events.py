@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imagewright.oci.descriptor import Descriptor
+from imagewright.oci.digest import Digest
 from imagewright.oci.reference import Reference
 
 
@@ -42,12 +43,22 @@ class Resolved:
 
 @dataclass(frozen=True, slots=True)
 class BaseReady:
-    """The base image's layers are known. ``how`` is what had to be done for it."""
+    """The base image's layers are known. ``how`` is what had to be done for it: an image's layers are "read" once."""
 
     name: str
     title: str
-    how: Literal["remembered", "assembled"]
+    how: Literal["remembered", "assembled", "read"]
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BaseMoved:
+    """The base image that a name stands for is another one than in the lock before. ``before`` and ``after`` are digests."""
+
+    name: str
+    reference: str
+    before: Digest
+    after: Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +144,7 @@ Event = (
     | BuildStarted
     | Resolved
     | BaseReady
+    | BaseMoved
     | FileDownloaded
     | LayerReady
     | BlobPushed

@@ -1,17 +1,22 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from imagewright.build.lock import Lock, requirements_of
+from imagewright.build.base.locked import LockedImage
+from imagewright.build.lock import Lock, LockedSpec, requirements_of
+from imagewright.build.lock_file import lock_text, read_lock
 from imagewright.build.remembered import MAX_AGE_SECONDS, RememberedLocks, question
 from imagewright.build.session import Session
 from imagewright.layer.planned import InputFile
+from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import digest_of, hex_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 
 AMD64 = Platform("linux", "amd64")
@@ -23,6 +28,36 @@ LOCK = Lock(digest_of(b"asked"), LockedBase("bookworm", "3.11", AMD64, (DEB,)), 
 def test_a_lock_is_read_back_as_it_was() -> None:
     """Plain values and back again is the same lock."""
     assert Lock.from_json(json.loads(json.dumps(LOCK.to_json()))) == LOCK
+
+
+IMAGE = LockedImage(
+    "docker.io/library/python:3.11-slim",
+    Descriptor("application/vnd.oci.image.manifest.v1+json", digest_of(b"manifest"), 8),
+    Target(AMD64, "3.11", "/usr/local/bin/python3.11", ("glibc", "2.36"), python_full_version="3.11.9"),
+    packages="/opt/venv/lib/python3.11/site-packages",
+    system=False,
+    code_folder="/home/root",
+)
+
+
+DEBIAN = LockedBase(
+    "bookworm",
+    "3.11",
+    AMD64,
+    tuple(
+        replace(DEB, name=name, version=version) for name, version in (("libc6", "2.36-9"), ("python3.11", "3.11.2-6"))
+    ),
+)
+BELOW = LockedSpec(replace(LOCK, base=DEBIAN))
+
+
+@pytest.mark.parametrize("base", [DEBIAN, IMAGE, BELOW, LockedSpec(replace(LOCK, base=IMAGE))])
+def test_a_lock_of_any_base_is_read_back_also_from_its_file(base: LockedBase | LockedImage | LockedSpec) -> None:
+    """Debian packages, an image of somebody else's, and another spec with a base of its own."""
+    lock = replace(LOCK, base=base)
+
+    assert Lock.from_json(json.loads(json.dumps(lock.to_json()))) == lock
+    assert read_lock(lock_text(lock), name="lock") == lock
 
 
 def test_a_lock_answers_requirements_and_nothing_else() -> None:

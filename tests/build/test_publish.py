@@ -1,21 +1,24 @@
 import gzip
 import io
+import json
 import tarfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from imagewright.build.destination import Place
+from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
 from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.errors import BuildError, CredentialsError
 from imagewright.events import BlobPushed, Event, ImagePublished, LayerReady
 from imagewright.layer.planned import InputFile, Inputs, Sink
+from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig
-from imagewright.oci.descriptor import Descriptor
+from imagewright.oci.descriptor import Descriptor, Layer
 from imagewright.oci.digest import DiffID, Digest, digest_of
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -146,6 +149,26 @@ def test_a_layer_whose_blob_is_gone_is_written_again_with_the_same_digest(tmp_pa
     after = publish(plan_of(layer), REFERENCE, bench(tmp_path).workshop, None)
 
     assert (after.descriptor, layer.written) == (before.descriptor, 2)
+
+
+def test_a_layer_that_exists_is_copied_where_the_image_goes_and_nowhere_else(tmp_path: Path) -> None:
+    """Into the local store for an image that stays there; past it for one of a registry."""
+    data = b"a layer of somebody else's"
+    blob = Descriptor(media_types.LAYER_TAR, digest_of(data), len(data))
+    given, own = GivenLayer(Layer(blob, DiffID(blob.digest)), "ADD rootfs.tar /"), FileLayer("a", b"1")
+    upstream, registry = MemoryStore(), MemoryStore()
+    upstream.push(blob, [data])
+    plan = Plan("demo", (given, own), ImageConfig(Platform("linux", "amd64")))
+    here, there = bench(tmp_path / "here"), bench(tmp_path / "there")
+
+    local = publish(plan, REFERENCE, replace(here.workshop, base=upstream), None)
+    remote = publish(plan, REFERENCE, replace(there.workshop, base=upstream), Place(registry, "v1"))
+
+    assert local.descriptor == remote.descriptor == registry.resolve("v1")
+    assert b"".join(here.workshop.store.fetch(blob)) == b"".join(registry.fetch(blob)) == data
+    assert not there.workshop.store.exists(blob)
+    assert there.heard(LayerReady) == ["registry", "written"]
+    assert json.loads(local.config)["history"][0]["created_by"] == "ADD rootfs.tar /"
 
 
 def test_the_order_of_layers_is_the_plans_whatever_is_written_first(tmp_path: Path) -> None:

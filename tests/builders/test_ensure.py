@@ -88,12 +88,10 @@ def test_a_builder_goes_by_its_exact_name() -> None:
 
 
 NOT_YET = {
-    "base_image": "debian:12",
     "apt_packages": ["git"],
     "conda_packages": ["gdal"],
     "commands": ["make"],
     "cuda": "12.1",
-    "python_exec": "/usr/bin/python3",
     "pip_secret_mounts": [("a", "b")],
     "runtime_packages": ["six"],
     "install_project": True,

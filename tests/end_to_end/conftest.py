@@ -20,10 +20,15 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def imagewright(cache: Path, tmp_path: Path) -> Run:
     """The command, in ``tmp_path`` and with the shared cache, as a user would type it."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("IMAGEWRIGHT_")}
-    environ |= {"IMAGEWRIGHT_CACHE_DIR": str(cache), "NO_COLOR": "1", "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    return command(cache, tmp_path)
 
-    def run(*arguments: str, cwd: Path = tmp_path, **more: str) -> "subprocess.CompletedProcess[str]":
+
+def command(cache: Path, folder: Path) -> Run:
+    """The command, in a folder and with a cache."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("IMAGEWRIGHT_")}
+    environ |= {"IMAGEWRIGHT_CACHE_DIR": str(cache), "NO_COLOR": "1", "XDG_CONFIG_HOME": str(folder / "config")}
+
+    def run(*arguments: str, cwd: Path = folder, **more: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [str(Path(sys.executable).with_name("imagewright")), *arguments],
             cwd=cwd,

@@ -16,11 +16,11 @@ def check_compatible(
     Raises:
         LockError: Two have (IW207).
     """
-    wheels = sorted([wheel.filename, wheel.file.digest] for wheel in lock.wheels)
+    wheels = sorted([wheel.filename, wheel.file.digest] for wheel in lock.environment)
     marker = memory / f"{hex_of(digest_of(canonical_json({'python': target.python, 'wheels': wheels})))}.compatible"
     if not marker.exists():
         from imagewright.packages.pypi.conflicts import check_conflicts  # 25 ms, for a new set of wheels alone
 
-        check_conflicts(lock.wheels, inputs, target, allow_bad_record=allow_bad_record)
+        check_conflicts(lock.environment, inputs, target, allow_bad_record=allow_bad_record)
         memory.mkdir(parents=True, exist_ok=True)
         marker.touch()

@@ -1,17 +1,17 @@
 """ImageSpec -> image: the steps of a build, in order."""
 
+from imagewright.build.base.opened import origin
 from imagewright.build.compatible import check_compatible
 from imagewright.build.destination import place_of
 from imagewright.build.inputs import downloads
-from imagewright.build.plan import allow_bad_record, plan
+from imagewright.build.plan import allow_bad_record
+from imagewright.build.planned import planned
 from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
-from imagewright.build.source import source_layers
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
-from imagewright.packages.deb.base import plan_base
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 
@@ -28,11 +28,14 @@ def build_image(spec: ImageSpec, platform: Platform, reference: Reference, sessi
         inputs = downloads(spec, session)
 
         def check() -> None:
-            target, allowed = plan_base(lock.base).target, allow_bad_record(spec)
-            check_compatible(lock, target, inputs, session.layers_dir, allow_bad_record=allowed)
+            allowed = allow_bad_record(spec)
+            check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed)
             spec.check_unchanged()
 
-        workshop = Workshop(store, Records(session.layers_dir), inputs, session.jobs, session.listen)
+        made = planned(spec, lock, session)
+        workshop = Workshop(
+            store, Records(session.layers_dir), inputs, session.jobs, session.listen, made.base and origin(made.base)
+        )
         destination = place_of(reference, session) if reference.registry else None
-        image = publish(plan(spec, lock, source_layers(spec)), reference, workshop, destination, check=check)
+        image = publish(made.plan, reference, workshop, destination, check=check)
     return reference.with_digest(image.descriptor.digest)

@@ -3,32 +3,65 @@
 from dataclasses import dataclass
 from typing import Any
 
+from imagewright.build.base.locked import LockedImage
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, canonical_json, digest_of, parse_digest
 from imagewright.oci.platform import Platform
+from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 
 
 @dataclass(frozen=True, slots=True)
+class LockedSpec:
+    """A base that is another spec: its own lock. What it has installed stays as it is for what comes on top."""
+
+    lock: "Lock"
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
-    """The base image's packages and the wheels on it, both by name. ``asked`` is the digest of the requirements it answers."""
+    """The base image and the wheels on it, by name. ``asked`` is the digest of the requirements it answers."""
 
     asked: Digest
-    base: LockedBase
+    base: LockedBase | LockedImage | LockedSpec
     wheels: tuple[LockedWheel, ...]
+
+    @property
+    def target(self) -> Target:
+        """What the wheels are installed onto."""
+        match self.base:
+            case LockedBase():
+                return plan_base(self.base).target
+            case LockedImage():
+                return self.base.target
+            case LockedSpec():
+                return self.base.lock.target
+
+    @property
+    def environment(self) -> tuple[LockedWheel, ...]:
+        """All wheels of the environment: those of specs below, then our own."""
+        below = self.base.lock.environment if isinstance(self.base, LockedSpec) else ()
+        return (*below, *self.wheels)
+
+    @property
+    def code_folder(self) -> str:
+        """Where /root is in the image, links followed: what is put there does not take a link's place."""
+        match self.base:
+            case LockedBase():
+                return "/root"
+            case LockedImage():
+                return self.base.code_folder
+            case LockedSpec():
+                return self.base.lock.code_folder
 
     def to_json(self) -> dict[str, Any]:
         """The lock as plain values, which `from_json` reads."""
         return {
             "asked": self.asked,
-            "base": {
-                "release": self.base.release,
-                "python": self.base.python,
-                "platform": str(self.base.platform),
-                "debs": [[deb.name, deb.version, deb.architecture, *_file(deb.file)] for deb in self.base.debs],
-            },
+            "base": _base_to_json(self.base),
             "wheels": [[wheel.name, wheel.version, *_file(wheel.file)] for wheel in self.wheels],
         }
 
@@ -39,22 +72,43 @@ class Lock:
         Raises:
             ValueError, KeyError, TypeError: It is something else.
         """
-        base = document["base"]
-        debs = tuple(
-            LockedDeb(name, version, architecture, _input(url, digest, size))
-            for name, version, architecture, url, digest, size in base["debs"]
-        )
         wheels = tuple(
             LockedWheel(name, version, _input(url, digest, size))
             for name, version, url, digest, size in document["wheels"]
         )
-        locked = LockedBase(base["release"], base["python"], Platform.parse(base["platform"]), debs)
-        return cls(parse_digest(document["asked"]), locked, wheels)
+        return cls(parse_digest(document["asked"]), _base_from_json(document["base"]), wheels)
 
 
 def requirements_of(spec: ImageSpec, platform: Platform) -> Digest:
     """The digest of what a lock answers: what a spec requires, on one platform."""
     return digest_of(canonical_json({"required": spec.required, "platform": str(platform)}))
+
+
+def _base_to_json(base: LockedBase | LockedImage | LockedSpec) -> dict[str, Any]:
+    match base:
+        case LockedBase():
+            return {
+                "release": base.release,
+                "python": base.python,
+                "platform": str(base.platform),
+                "debs": [[deb.name, deb.version, deb.architecture, *_file(deb.file)] for deb in base.debs],
+            }
+        case LockedImage():
+            return base.to_json()
+        case LockedSpec():
+            return {"spec": base.lock.to_json()}
+
+
+def _base_from_json(document: Any) -> LockedBase | LockedImage | LockedSpec:
+    if "spec" in document:
+        return LockedSpec(Lock.from_json(document["spec"]))
+    if "image" in document:
+        return LockedImage.from_json(document)
+    debs = tuple(
+        LockedDeb(name, version, architecture, _input(url, digest, size))
+        for name, version, architecture, url, digest, size in document["debs"]
+    )
+    return LockedBase(document["release"], document["python"], Platform.parse(document["platform"]), debs)
 
 
 def _file(file: InputFile) -> tuple[str, str, int]:

@@ -10,7 +10,6 @@ import tomli_w
 
 from imagewright.build.lock import Lock
 from imagewright.errors import LockError
-from imagewright.packages.deb.base import plan_base
 from imagewright.packages.pypi.pylock import write_lock
 
 VERSION = 1
@@ -18,16 +17,8 @@ VERSION = 1
 
 def lock_text(lock: Lock) -> str:
     """The lock as text. Equal locks give equal text, and pip and uv can install its packages."""
-    document = tomllib.loads(write_lock(lock.wheels, plan_base(lock.base).target))
-    base = lock.to_json()["base"]
-    table = {
-        "lock": VERSION,
-        "asked": lock.asked,
-        "base": {
-            **{key: base[key] for key in ("release", "python", "platform")},
-            "debs": [dict(zip(_DEB, deb, strict=True)) for deb in base["debs"]],
-        },
-    }
+    document = tomllib.loads(write_lock(lock.wheels, lock.target))
+    table = {"lock": VERSION, "asked": lock.asked, "base": _base_table(lock.to_json()["base"])}
     return tomli_w.dumps({**document, "tool": {"imagewright": table}})
 
 
@@ -42,10 +33,8 @@ def read_lock(text: str, *, name: str) -> Lock:
         table = document["tool"]["imagewright"]
         if table["lock"] != VERSION:
             raise ValueError(f"its version is {table['lock']}, this imagewright reads {VERSION}")
-        base = {**table["base"], "debs": [[deb[key] for key in _DEB] for deb in table["base"]["debs"]]}
-        return Lock.from_json(
-            {"asked": table["asked"], "base": base, "wheels": [_wheel(package) for package in document["packages"]]}
-        )
+        wheels = [_wheel(package) for package in document["packages"]]
+        return Lock.from_json({"asked": table["asked"], "base": _base_values(table["base"]), "wheels": wheels})
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise LockError(
             f"{name} is not a lock of imagewright's",
@@ -55,6 +44,24 @@ def read_lock(text: str, *, name: str) -> Lock:
         ) from error
 
 
+def _base_table(base: dict[str, Any]) -> dict[str, Any]:
+    """The base with names for what a lock has in rows; the lock of a spec below is one more level of it."""
+    if "spec" in base:
+        below = base["spec"]
+        wheels = [dict(zip(_WHEEL, wheel, strict=True)) for wheel in below["wheels"]]
+        return {"spec": {"asked": below["asked"], "base": _base_table(below["base"]), "wheels": wheels}}
+    return {**base, "debs": [dict(zip(_DEB, deb, strict=True)) for deb in base["debs"]]} if "debs" in base else base
+
+
+def _base_values(table: dict[str, Any]) -> dict[str, Any]:
+    if "spec" in table:
+        below = table["spec"]
+        wheels = [[wheel[key] for key in _WHEEL] for wheel in below["wheels"]]
+        return {"spec": {"asked": below["asked"], "base": _base_values(below["base"]), "wheels": wheels}}
+    return {**table, "debs": [[deb[key] for key in _DEB] for deb in table["debs"]]} if "debs" in table else table
+
+
+_WHEEL = ("name", "version", "url", "digest", "size")
 _DEB = ("name", "version", "architecture", "url", "digest", "size")
 
 

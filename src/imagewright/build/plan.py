@@ -3,15 +3,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from imagewright.build.base.interpreters import DEFAULT_PATH
+from imagewright.build.base.locked import LockedImage
 from imagewright.build.budget import share_layers
+from imagewright.build.given import GivenLayer
 from imagewright.build.lock import Lock
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.config import HistoryEntry, ImageConfig
 from imagewright.packages.deb.base import plan_base
+from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.pypi.environment_layer import EnvironmentLayer
 from imagewright.packages.pypi.wheel_layer import WheelLayer
+from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 from imagewright.spec.names import normalized_name
+from imagewright.store.images import ReadImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,29 +25,60 @@ class Plan:
     """An image that is decided, not made. ``name`` is the spec's."""
 
     name: str
-    layers: tuple[PlannedLayer, ...]
+    layers: tuple[PlannedLayer | GivenLayer, ...]
     config: ImageConfig
     annotations: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def history(self) -> tuple[HistoryEntry, ...]:
         """A line for each layer, as ``docker history`` shows them."""
-        return tuple(HistoryEntry(f"imagewright: {layer.title}") for layer in self.layers)
+        return tuple(_history(layer) for layer in self.layers)
 
 
-def plan(spec: ImageSpec, lock: Lock, sources: tuple[PlannedLayer, ...]) -> Plan:
-    """The image of this lock: the base, the environment, the wheels, then the user's own files (``sources``)."""
-    base = plan_base(lock.base)
-    environment: PlannedLayer = EnvironmentLayer(base.target)
+def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, ...]) -> Plan:
+    """The image of this lock: the base (``below``), the environment, the wheels, then the user's own files (``sources``)."""
     wheels: list[PlannedLayer] = [
-        WheelLayer(group, base.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
+        WheelLayer(group, lock.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
     ]
     return Plan(
         spec.name,
-        (*base.layers, environment, *wheels, *sources),
-        _config(spec, base.config),
-        {"dev.imagewright.spec": spec.digest},
+        (*below.layers, *_environment(lock), *wheels, *sources),
+        _config(spec, lock.target, below.config),
+        {**below.annotations, "dev.imagewright.spec": spec.digest},
     )
+
+
+def default_base(locked: LockedBase) -> Plan:
+    """The default base image alone."""
+    base = plan_base(locked)
+    return Plan("", base.layers, base.config)
+
+
+def image_base(locked: LockedImage, image: ReadImage) -> Plan:
+    """Somebody else's image alone: its layers as they are, and its config. Source: OCI image-spec v1.1, annotations.md."""
+    layers = tuple(GivenLayer(layer, title) for layer, title in zip(image.layers, image.titles, strict=True))
+    names = {
+        "org.opencontainers.image.base.name": locked.reference,
+        "org.opencontainers.image.base.digest": locked.manifest.digest,
+    }
+    return Plan("", layers, image.config, names)
+
+
+def _environment(lock: Lock) -> tuple[PlannedLayer, ...]:
+    """The layer of our environment, unless it is in the base already."""
+    match lock.base:
+        case LockedBase():
+            return (EnvironmentLayer(lock.target),)
+        case LockedImage(extends=False):
+            return (EnvironmentLayer(lock.target, lock.base.packages, lock.base.system),)
+        case _:
+            return ()
+
+
+def _history(layer: PlannedLayer | GivenLayer) -> HistoryEntry:
+    if isinstance(layer, GivenLayer):
+        return HistoryEntry(layer.title or "base image")
+    return HistoryEntry(f"imagewright: {layer.title}")
 
 
 def allow_bad_record(spec: ImageSpec) -> frozenset[str]:
@@ -49,11 +86,15 @@ def allow_bad_record(spec: ImageSpec) -> frozenset[str]:
     return frozenset(normalized_name(name) for name in spec.builder_options.get("allow_bad_record", ()))
 
 
-def _config(spec: ImageSpec, base: ImageConfig) -> ImageConfig:
-    """The base's config with what the spec adds. ``entrypoint=[]`` clears the base's, None keeps it."""
+def _config(spec: ImageSpec, target: Target, base: ImageConfig) -> ImageConfig:
+    """The base's config with what the spec adds; our programs come first. ``entrypoint=[]`` clears the base's, None keeps it."""
+    programs = f"{target.prefix}/bin"
+    path = base.env.get("PATH") or DEFAULT_PATH
+    if programs not in path.split(":"):
+        path = f"{programs}:{path}"
     changed = replace(
         base,
-        env={**base.env, **dict(spec.env or {})},
+        env={**base.env, "PATH": path, **dict(spec.env or {})},
         labels={**base.labels, "dev.imagewright.spec": spec.digest},
     )
     return changed if spec.entrypoint is None else replace(changed, entrypoint=tuple(spec.entrypoint))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imagewright.build.destination import Place, local_tag
+from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
 from imagewright.build.records import Records
 from imagewright.errors import CredentialsError, ImagewrightError, NetworkError
@@ -19,20 +20,31 @@ from imagewright.oci.image import Image, assemble
 from imagewright.oci.reference import Reference
 from imagewright.parallel import beside, quick_switches, run_all
 from imagewright.store.copy import Fetched, copy_image
+from imagewright.store.gathered import Gathered
 from imagewright.store.layout import Layout
+from imagewright.store.protocol import BlobSource
+from imagewright.store.registry.repository import Repository
 
 DOWNLOADS = 8  # at once: an index answers each in a round trip, so more wait at the same time
 
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """Where layers are made: the local store, the records of what was made, and the files that they are made from."""
+    """Where layers are made: the local store, the records of what was made, and the files that they are made from.
+
+    ``base`` is where the layers of a base image are.
+    """
 
     store: Layout
     records: Records
     inputs: Inputs
     jobs: int
     listen: Listener
+    base: BlobSource | None = None
+
+    def fetch(self, blob: Descriptor) -> Iterator[bytes]:
+        """The bytes of a layer, wherever it is."""
+        return Gathered(self.store, self.base).fetch(blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +71,32 @@ def publish(
     """
     started = time.monotonic()
     pusher = _Pusher(workshop, destination)
-    known = {planned.key: layer for planned in plan.layers if (layer := _known(planned, workshop)) is not None}
+    own = [planned for planned in plan.layers if not isinstance(planned, GivenLayer)]
+    known = {planned.key: layer for planned in own if (layer := _known(planned, workshop)) is not None}
 
-    def carry(planned: PlannedLayer) -> _Carried:
+    def carry(planned: PlannedLayer | GivenLayer) -> _Carried:
         """One worker carries one layer all the way."""
+        if isinstance(planned, GivenLayer):
+            return pusher.carry_given(planned, plan.name)
         layer = _make(planned, known.get(planned.key), plan.name, workshop)
         return _Carried(layer, planned.key not in known, pusher.push(layer.descriptor))
 
-    missing = [planned for planned in plan.layers if planned.key not in known]
+    missing = [planned for planned in own if planned.key not in known]
     with quick_switches(), _downloads(missing, workshop.inputs, check):
         carried = _in_order(plan.layers, carry, workshop.jobs)
     layers = [one.layer for one in carried]
     image = assemble(plan.config, layers, plan.history, annotations=plan.annotations)
-    workshop.store.push(image.config_descriptor, [image.config])
-    workshop.store.push(image.descriptor, [image.manifest])
+    whole = all(workshop.store.exists(layer) for layer in image.layers)
     push_started = time.monotonic()
-    # The tag comes last, so that it never dangles, and waits for the disk: the registry is told meanwhile.
-    with beside(lambda: workshop.store.tag(image.descriptor, local_tag(reference))):
-        pusher.finish(image)
+    if whole:
+        workshop.store.push(image.config_descriptor, [image.config])
+        workshop.store.push(image.descriptor, [image.manifest])
+        push_started = time.monotonic()
+        # The tag comes last, so that it never dangles, and waits for the disk: the registry is told meanwhile.
+        with beside(lambda: workshop.store.tag(image.descriptor, local_tag(reference))):
+            pusher.finish(image, whole=True)
+    else:
+        pusher.finish(image, whole=False)
     uploaded = [one for one in carried if one.uploaded]
     workshop.listen(
         ImagePublished(
@@ -92,9 +112,11 @@ def publish(
     return image
 
 
-def _in_order(layers: tuple[PlannedLayer, ...], carry: Callable[[PlannedLayer], _Carried], jobs: int) -> list[_Carried]:
+def _in_order(
+    layers: tuple[PlannedLayer | GivenLayer, ...], carry: Callable[[PlannedLayer | GivenLayer], _Carried], jobs: int
+) -> list[_Carried]:
     """Carry the biggest first, so that the last worker does not end alone with it; results in the order of the plan."""
-    biggest_first = sorted(range(len(layers)), key=lambda at: -_input_size(layers[at]))
+    biggest_first = sorted(range(len(layers)), key=lambda at: -_size(layers[at]))
     carried = run_all(lambda at: (at, carry(layers[at])), biggest_first, jobs=jobs)
     return [one for _, one in sorted(carried, key=lambda pair: pair[0])]
 
@@ -164,16 +186,64 @@ class _Pusher:
         self._workshop.listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
         return chunks.read
 
-    def finish(self, image: Image) -> None:
-        """Send config and manifest, and tag it; or raise what has failed before."""
+    def carry_given(self, given: GivenLayer, name: str) -> _Carried:
+        """Have a base image's layer where the image goes: mounted there, or copied; it is made by nobody."""
+        started = time.monotonic()
+        blob = given.layer.descriptor
+        uploaded = self._copy(blob) if self._destination is None else self._refer(blob)
+        how: Literal["known", "registry"] = "known" if self._workshop.store.exists(blob) else "registry"
+        self._workshop.listen(LayerReady(name, given.title, blob, how, 0, time.monotonic() - started))
+        return _Carried(given.layer, False, uploaded)
+
+    def _copy(self, blob: Descriptor) -> bool:
+        """Copy it into the local store, when nothing else keeps the image."""
+        if self._workshop.base is not None:
+            self._workshop.store.push(blob, Fetched(self._workshop.base, blob))
+        return False
+
+    def _refer(self, blob: Descriptor) -> bool:
+        """Let the registry mount it; else send it, from the local store or from where the base is."""
+        assert self._destination is not None
+        if self._failure is not None:
+            return False
+        target, base = self._destination.store, self._workshop.base
+        try:
+            if isinstance(target, Repository) and isinstance(base, Repository) and not target.exists(blob):
+                mounted = target.mount(blob, base)
+                if mounted:
+                    self._workshop.listen(BlobPushed(blob, "mounted"))
+                    return False
+            chunks = Fetched(Gathered(self._workshop.store, base), blob)
+            target.push(blob, chunks)
+        except (CredentialsError, NetworkError) as error:
+            self._failure = error
+            return False
+        self._workshop.listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
+        return chunks.read
+
+    def finish(self, image: Image, *, whole: bool) -> None:
+        """Send config and manifest, and tag it; or raise what has failed before. ``whole``: the local store has it all."""
         try:
             if self._failure is not None:
                 raise self._failure
             if self._destination is not None:
-                copy_image(self._workshop.store, self._destination.store, image.descriptor, tag=self._destination.tag)
+                at_hand = {
+                    image.descriptor.digest: image.manifest,
+                    image.config_descriptor.digest: image.config,
+                }
+                source = Gathered(self._workshop.store, self._workshop.base, at_hand)
+                copy_image(source, self._destination.store, image.descriptor, tag=self._destination.tag)
         except (CredentialsError, NetworkError) as error:
-            error.kept = "the image is complete in the local store; nothing will be built again"
+            error.kept = (
+                "the image is complete in the local store; nothing will be built again"
+                if whole
+                else "all that was made is in the local store; nothing will be built again"
+            )
             raise
+
+
+def _size(planned: PlannedLayer | GivenLayer) -> int:
+    return planned.layer.descriptor.size if isinstance(planned, GivenLayer) else _input_size(planned)
 
 
 def _input_size(planned: PlannedLayer) -> int:

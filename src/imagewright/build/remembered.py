@@ -48,8 +48,11 @@ class RememberedLocks:
         return self._folder / f"{hex_of(asked)}.json"
 
 
-def question(requirements: Digest, pip: PipSettings, session: Session) -> Digest:
-    """The digest of everything that decides a lock but time: what is required, and the settings of the indexes."""
+def question(requirements: Digest, pip: PipSettings, session: Session, parent: Lock | None = None) -> Digest:
+    """The digest of everything that decides a lock but time: what is required, and the settings of the indexes.
+
+    ``parent`` is the lock of a base that is a spec.
+    """
     settings = {
         name: value
         for name, value in session.environ.items()
@@ -61,5 +64,6 @@ def question(requirements: Digest, pip: PipSettings, session: Session) -> Digest
         "pip": {name: value for name, value in asdict(pip).items() if name != "notes"},
         "uv": settings,
         "mirror": session.debian_mirror,
+        **({"parent": parent.to_json()} if parent else {}),
     }
     return digest_of(redacted(canonical_json(values).decode()).encode())

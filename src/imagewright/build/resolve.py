@@ -4,15 +4,15 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from imagewright.build.base.locked import LockedImage
 from imagewright.build.inputs import pip_settings
 from imagewright.build.lock import Lock, requirements_of
 from imagewright.build.remembered import RememberedLocks, question
 from imagewright.build.session import Session
 from imagewright.errors import LockError
-from imagewright.events import Resolved
+from imagewright.events import BaseMoved, Resolved
 from imagewright.oci.digest import Digest
 from imagewright.oci.platform import Platform
-from imagewright.packages.deb.base import plan_base
 from imagewright.spec import ImageSpec
 
 
@@ -32,16 +32,20 @@ def lock_of(spec: ImageSpec, platform: Platform, session: Session, *, upgrade: b
         lock = _from_file(file, requirements, spec)
         _tell(spec, lock, "lock file", started, session)
         return lock
+    parent = (
+        lock_of(spec.base_image, platform, session, upgrade=upgrade) if isinstance(spec.base_image, ImageSpec) else None
+    )
     pip = pip_settings(session)
     memory = RememberedLocks(session.locks_dir)
-    asked = question(requirements, pip, session)
+    asked = question(requirements, pip, session, parent)
     if not upgrade and (known := memory.find(asked, any_age=session.offline)):
         _tell(spec, known, "remembered", started, session)
         return known
     # What asks indexes and mirrors takes 40 ms to load, which a lock that is known does not pay.
     from imagewright.build.resolve_anew import resolve_anew
 
-    lock = resolve_anew(spec, platform, requirements, pip, session, upgrade=upgrade)
+    lock = resolve_anew(spec, platform, requirements, pip, session, parent, upgrade=upgrade)
+    _tell_moved(spec, _before(file, memory.find(asked, any_age=True)), lock, session)
     memory.remember(asked, lock)
     _tell(spec, lock, "resolved", started, session)
     return lock
@@ -62,9 +66,28 @@ def _from_file(file: Path, requirements: Digest, spec: ImageSpec) -> Lock:
     return lock
 
 
+def _before(file: Path, remembered: Lock | None) -> Lock | None:
+    """The lock that a new one takes the place of, if there is one that can be read."""
+    from imagewright.build.lock_file import read_lock
+
+    try:
+        return read_lock(file.read_text(encoding="utf-8"), name=file.name) if file.exists() else remembered
+    except LockError:
+        return remembered
+
+
+def _tell_moved(spec: ImageSpec, before: Lock | None, lock: Lock, session: Session) -> None:
+    """Say that the base's tag stands for another image than before: nothing else would show why all is built anew."""
+    old, new = before.base if before else None, lock.base
+    if not isinstance(old, LockedImage) or not isinstance(new, LockedImage):
+        return
+    if old.reference == new.reference and old.manifest.digest != new.manifest.digest:
+        session.listen(BaseMoved(spec.name, new.reference, old.manifest.digest, new.manifest.digest))
+
+
 def _tell(
     spec: ImageSpec, lock: Lock, how: Literal["resolved", "remembered", "lock file"], started: float, session: Session
 ) -> None:
-    target = plan_base(lock.base).target
+    target = lock.target
     seconds = time.monotonic() - started
     session.listen(Resolved(spec.name, len(lock.wheels), target.python, " ".join(target.libc), how, seconds))

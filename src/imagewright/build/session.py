@@ -50,6 +50,11 @@ class Session:
         return self.cache_dir / "locks"
 
     @property
+    def bases_dir(self) -> Path:
+        """What base images hold, by the digests of their layers, and their manifests."""
+        return self.cache_dir / "bases"
+
+    @property
     def rootfs_dir(self) -> Path:
         """Unpacked layers, for containers that run here."""
         return self.cache_dir / "rootfs"

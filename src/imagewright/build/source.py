@@ -72,8 +72,8 @@ class SourceLayer:
         return writer.diff_id
 
 
-def source_layers(spec: ImageSpec) -> tuple[SourceLayer, ...]:
-    """The layers of what ``copy`` and ``source_root`` put into the image: large files below, small ones above.
+def source_layers(spec: ImageSpec, folder: str = CODE_FOLDER) -> tuple[SourceLayer, ...]:
+    """The layers of what ``copy`` and ``source_root`` put into ``folder``: large files below, small ones above.
 
     A function of the files alone: two specs that are one image have the same layers.
 
@@ -83,7 +83,7 @@ def source_layers(spec: ImageSpec) -> tuple[SourceLayer, ...]:
     large = tuple(entry for entry in spec.copied if isinstance(entry, CopiedFile) and entry.size >= _LARGE)
     small = tuple(entry for entry in spec.copied if not isinstance(entry, CopiedFile) or entry.size < _LARGE)
     return tuple(
-        SourceLayer(title, (Tree(CODE_FOLDER, entries, USER),))
+        SourceLayer(title, (Tree(folder, entries, USER),))
         for title, entries in (("large files", large), ("files", small))
         if entries
     )
@@ -101,10 +101,18 @@ def code_files(
     return root, tuple(source_files(root, mode, str(entry_file)))
 
 
-def code_layer(entry_file: Path, mode: CopyFileDetection = CopyFileDetection.LOADED_MODULES) -> SourceLayer:
-    """The last layer of an image that a task runs in: the code of the run, and the runtime that calls it."""
-    code = Tree(CODE_FOLDER, code_files(entry_file, mode)[1], USER)
-    return SourceLayer("code", (code, Tree(RUNTIME_FOLDER, runtime_files(), 0)))
+def code_layer(
+    entry_file: Path,
+    mode: CopyFileDetection = CopyFileDetection.LOADED_MODULES,
+    *,
+    folders: tuple[str, str] = (CODE_FOLDER, RUNTIME_FOLDER),
+) -> SourceLayer:
+    """The last layer of an image that a task runs in: the code of the run, and the runtime that calls it.
+
+    ``folders`` are their places in the image without links in them: a layer's folder would take a link's place.
+    """
+    code = Tree(folders[0], code_files(entry_file, mode)[1], USER)
+    return SourceLayer("code", (code, Tree(folders[1], runtime_files(), 0)))
 
 
 def runtime_files() -> tuple[Copied, ...]:

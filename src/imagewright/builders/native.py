@@ -1,5 +1,7 @@
 """The native builder: packages become layers, and nothing is run."""
 
+from dataclasses import replace
+
 from imagewright.build.destination import target_reference
 from imagewright.build.session import Session
 from imagewright.builders.protocol import Build
@@ -9,14 +11,12 @@ from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 
 _NOT_YET = {
-    "base_image": "on another base image than the default one",
     "apt_packages": "Debian packages",
     "conda_packages": "conda packages",
     "conda_channels": "conda packages",
     "commands": "commands",
     "cuda": "CUDA",
     "cudnn": "cuDNN",
-    "python_exec": "on another interpreter of a base image",
     "pip_secret_mounts": "with secrets",
     "registry_config": "with a registry configuration of its own",
     "runtime_packages": "packages that are installed when a task starts",
@@ -79,6 +79,8 @@ def check_supported(spec: ImageSpec) -> Platform:
             fix=f'platform="{spec.platforms[0]}"',
             where=spec.where_of("platform"),
         )
+    if isinstance(spec.base_image, ImageSpec):
+        check_supported(replace(spec.base_image, platform=spec.platform))
     return spec.platforms[0]
 
 

@@ -21,6 +21,7 @@ PARTS = {
     "index": "indexes of Debian archives",
     "layers": "which layer each key has led to",
     "locks": "what requirements were resolved to",
+    "bases": "what base images hold",
 }
 
 DOWNLOADS = ("files", "uv", "index")

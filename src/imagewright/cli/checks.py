@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagewright.build.base.lock_base import DEBIAN_KEYRING
 from imagewright.build.inputs import mirrors
-from imagewright.build.resolve_anew import DEBIAN_KEYRING
 from imagewright.build.session import Session
 from imagewright.cli.session import mark_cache
 from imagewright.cli.terminal import size_text

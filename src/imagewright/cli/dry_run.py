@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from imagewright.build.destination import place_of, target_reference
-from imagewright.build.plan import plan
+from imagewright.build.given import GivenLayer
+from imagewright.build.planned import planned
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
-from imagewright.build.source import source_layers
 from imagewright.builders.native import check_supported
 from imagewright.cli.terminal import clean, many, size_text
 from imagewright.layer.planned import PlannedLayer
@@ -18,9 +18,14 @@ from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 
-How = Literal["known", "write", "download"]
+How = Literal["base", "known", "write", "download"]
 
-_WORDS: dict[How, str] = {"known": "in the store", "write": "to write", "download": "to download and write"}
+_WORDS: dict[How, str] = {
+    "base": "of the base image, as they are",
+    "known": "in the store",
+    "write": "to write",
+    "download": "to download and write",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +53,13 @@ def describe(spec: ImageSpec, session: Session) -> DryRun:
     reference = target_reference(spec, session)
     exists = place_of(reference, session).resolve() is not None
     lock = lock_of(spec, platform, session, upgrade=session.upgrade)
-    rows = tuple(_row(layer, session) for layer in plan(spec, lock, source_layers(spec)).layers)
+    rows = tuple(_row(layer, session) for layer in planned(spec, lock, session).plan.layers)
     return DryRun(spec.name, reference, exists, rows)
 
 
-def _row(planned: PlannedLayer, session: Session) -> Row:
+def _row(planned: PlannedLayer | GivenLayer, session: Session) -> Row:
+    if isinstance(planned, GivenLayer):
+        return Row(planned.title or "base image", "base", planned.layer.descriptor.size)
     layer = Records(session.layers_dir).find(planned.key)
     if layer is not None and Layout(session.store_dir).exists(layer.descriptor):
         return Row(planned.title, "known", layer.descriptor.size)
@@ -71,11 +78,13 @@ def as_text(dry: DryRun) -> str:
     lines = [f"{dry.name}  {dry.reference}"]
     if dry.exists:
         return f"{lines[0]}\n  there already: nothing would be done"
-    known = [row for row in dry.rows if row.how == "known"]
-    if known:
-        lines.append(f"  {many(len(known), 'layer'):<40}{_size(known):>9}  {_WORDS['known']}")
+    there: tuple[How, ...] = ("base", "known")
+    groups = {how: [row for row in dry.rows if row.how == how] for how in there}
+    lines += [f"  {many(len(g), 'layer'):<40}{_size(g):>9}  {_WORDS[how]}" for how, g in groups.items() if g]
     lines += [
-        f"  {clean(row.title):<40}{size_text(row.size):>9}  {_WORDS[row.how]}" for row in dry.rows if row.how != "known"
+        f"  {clean(row.title):<40}{size_text(row.size):>9}  {_WORDS[row.how]}"
+        for row in dry.rows
+        if row.how not in there
     ]
     wanted = [row for row in dry.rows if row.how == "download"]
     return "\n".join([*lines, f"  {'to download in all':<40}{_size(wanted):>9}"])

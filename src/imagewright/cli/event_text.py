@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from imagewright.cli.stored import short
 from imagewright.cli.terminal import Terminal, clean, columns, many, seconds_text, size_text
 from imagewright.events import (
+    BaseMoved,
     BaseReady,
     BlobPushed,
     BuildStarted,
@@ -59,8 +61,18 @@ def resolved(event: Resolved, terminal: Terminal) -> str:
 
 def base_ready(event: BaseReady, terminal: Terminal) -> str:
     """What the image stands on."""
-    how = {"remembered": "referenced, nothing downloaded", "assembled": "assembled from its packages"}[event.how]
+    how = {
+        "remembered": "referenced, nothing downloaded",
+        "assembled": "assembled from its packages",
+        "read": "its layers were read once",
+    }[event.how]
     return _step(terminal, "base", f"{event.title:<29}{how}", event.seconds)
+
+
+def base_moved(event: BaseMoved, terminal: Terminal) -> str:
+    """A tag that stands for another image than before."""
+    what = f"{clean(event.reference)} moved from {short(event.before)} to {short(event.after)}"
+    return _row(terminal, f"  {'base':<11}{what}", "")
 
 
 def layer_written(event: LayerReady, terminal: Terminal) -> str:
@@ -132,6 +144,8 @@ def plain(event: Event, directory: Path) -> str:
             return (
                 f"{event.how} {many(event.packages, 'package')} python {event.python} {event.libc} {event.seconds:.2f}s"
             )
+        case BaseMoved():
+            return f"base {clean(event.reference)} moved from {event.before} to {event.after}"
         case BaseReady():
             return f"base {event.title} {event.how} {event.seconds:.2f}s"
         case FileDownloaded():

@@ -4,17 +4,20 @@ from pathlib import Path
 
 import click
 
-from imagewright.build.lock import requirements_of
+from imagewright.build.base.locked import LockedImage
+from imagewright.build.lock import Lock, LockedSpec, requirements_of
 from imagewright.build.lock_file import lock_text, read_lock
 from imagewright.build.resolve import lock_of
 from imagewright.builders.native import check_supported
 from imagewright.cli.app import App
 from imagewright.cli.options import build_options, talk_options
 from imagewright.cli.session import session_of
+from imagewright.cli.stored import short
 from imagewright.cli.terminal import many
 from imagewright.cli.userfile import read_file, specs_in
 from imagewright.errors import SpecError, StoreError
 from imagewright.oci.platform import Platform
+from imagewright.packages.deb.locked import LockedBase
 from imagewright.spec import ImageSpec
 
 
@@ -56,8 +59,19 @@ def lock(app: App, file: Path, show: bool, upgrade: bool) -> None:
             raise StoreError(f"the lock file {path} cannot be written", why=str(error)) from error
         verb = "Unchanged" if text == known else "Wrote"
         shown = path.relative_to(app.directory) if path.is_relative_to(app.directory) else path
-        app.console.say(f"{verb} {shown}  {many(len(locked.wheels), 'package')}, {len(locked.base.debs)} of Debian")
+        app.console.say(f"{verb} {shown}  {many(len(locked.wheels), 'package')}, {_base(locked)}")
     app.console.answer("\n".join(texts.values()).rstrip() if show else "", {"locks": texts})
+
+
+def _base(locked: Lock) -> str:
+    """What the base is, in words."""
+    match locked.base:
+        case LockedBase():
+            return f"{len(locked.base.debs)} of Debian"
+        case LockedImage():
+            return f"on {locked.base.reference} at {short(locked.base.manifest.digest)}"
+        case LockedSpec():
+            return f"on {many(len(locked.base.lock.environment), 'package')} of its base"
 
 
 def _answers(known: str, spec: ImageSpec, platform: Platform) -> bool:

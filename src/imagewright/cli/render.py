@@ -15,6 +15,7 @@ from imagewright.cli.settings import Output, Progress
 from imagewright.cli.terminal import Terminal, clean, size_text, terminal_of
 from imagewright.errors import ImagewrightError, TaskError
 from imagewright.events import (
+    BaseMoved,
     BaseReady,
     BlobPushed,
     BuildStarted,
@@ -165,6 +166,8 @@ class Console:
             case Resolved():
                 self._add(event.name, event_text.resolved(event, self.terminal))
                 self._draw("  writes its layers")
+            case BaseMoved():
+                self._add(event.name, event_text.base_moved(event, self.terminal))
             case BaseReady():
                 self._add(event.name, event_text.base_ready(event, self.terminal))
             case LayerReady():

@@ -7,6 +7,8 @@ from typing import Any
 from imagewright.oci.digest import DiffID
 from imagewright.oci.platform import Platform
 
+_MORE = ("ExposedPorts", "Volumes", "StopSignal", "Healthcheck", "Shell")
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
@@ -21,6 +23,7 @@ class ImageConfig:
     """What a container starts with, before it has layers.
 
     ``env`` keeps its order in the config; ``user`` is a name or ``uid[:gid]``; paths are absolute.
+    ``more`` is what else a base image's config says, in its own words: StopSignal, ExposedPorts, Volumes, Healthcheck, Shell.
     Source: OCI image-spec v1.1, config.md.
     """
 
@@ -31,6 +34,7 @@ class ImageConfig:
     workdir: str = ""
     user: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(
         self, diff_ids: Sequence[DiffID], history: Sequence[HistoryEntry], *, created: str = "1970-01-01T00:00:00Z"
@@ -51,6 +55,7 @@ class ImageConfig:
             run["WorkingDir"] = self.workdir
         if self.labels:
             run["Labels"] = dict(sorted(self.labels.items()))
+        run.update(self.more)
         document: dict[str, Any] = {
             "created": created,
             "architecture": self.platform.architecture,
@@ -86,6 +91,7 @@ class ImageConfig:
             str(run.get("WorkingDir") or ""),
             str(run.get("User") or ""),
             dict(run.get("Labels") or {}),
+            {name: run[name] for name in _MORE if run.get(name)},
         )
 
 

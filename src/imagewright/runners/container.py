@@ -29,7 +29,8 @@ from imagewright.sandbox.users import UnknownUser, User, find_user
 from imagewright.spec.files import CopiedFile
 from imagewright.store.layout import Layout
 
-PREFIX_PYTHON = "/opt/imagewright/bin/python"
+PREFIX = "/opt/imagewright"
+PREFIX_PYTHON = f"{PREFIX}/bin/python"
 INPUTS, OUTPUTS = PurePosixPath("/imagewright/inputs"), PurePosixPath("/imagewright/outputs")
 _LAST_LINES = 5
 
@@ -49,7 +50,8 @@ class ContainerRunner:
         self._lock = threading.Lock()
         self._bubblewrap: Bubblewrap | None = None
         self._images: dict[str, ContainerImage] = {}
-        self._code: dict[tuple[Path, PurePosixPath], StoredLayer] = {}
+        self._folders: dict[str, tuple[str, str]] = {}
+        self._code: dict[tuple[Path, PurePosixPath, tuple[str, str]], StoredLayer] = {}
         self._modules: dict[tuple[Path, PurePosixPath], tuple[str, ...]] = {}
         self._claimed: set[str] = set()
         self._compiling: list[Stop] = []
@@ -70,7 +72,7 @@ class ContainerRunner:
             self._bubblewrap = self._bubblewrap or find_bubblewrap()
             image = self._images.get(call.image) or image_for(Reference.parse(call.image), self._store)
             self._images[call.image] = image
-            code = self._code_of(call)
+            code = self._code_of(call, self._folders_of(call, image))
         with self._rootfs.lease():
             modules = self._modules[call.root, call.file]
             name = bytecode_name([layer.diff_id for layer in image.layers], modules)
@@ -109,17 +111,27 @@ class ContainerRunner:
                 ),
             )
 
-    def _code_of(self, call: TaskCall) -> StoredLayer:
-        """The layer of the user's files and of what calls a task, written once a run."""
-        key = (call.root, call.file)
+    def _folders_of(self, call: TaskCall, image: ContainerImage) -> tuple[str, str]:
+        """Where the code and the runtime go in this image: its /root, or /opt, may be a link."""
+        if call.image not in self._folders:
+            with self._rootfs.lease():
+                stack = self._rootfs.prepare(image.layers)
+                self._folders[call.image] = (stack.resolve(CODE_FOLDER), stack.resolve(RUNTIME_FOLDER))
+        return self._folders[call.image]
+
+    def _code_of(self, call: TaskCall, folders: tuple[str, str]) -> StoredLayer:
+        """The layer of the user's files and of what calls a task, written once a run for each place of them."""
+        key = (call.root, call.file, folders)
         if key not in self._code:
             path = self._work / f"code-{len(self._code)}"
-            layer = code_layer(call.root / call.file)
+            layer = code_layer(call.root / call.file, folders=folders)
             with path.open("wb") as out:
                 diff_id = layer.write(_NoInputs(), out)
             self._code[key] = StoredLayer(diff_id, LAYER_GZIP, lambda: [path.read_bytes()])
             sources = [Path(file.source) for file in layer.trees[0].entries if isinstance(file, CopiedFile)]
-            self._modules[key] = imported_names(path.read_bytes() for path in sources if path.suffix == ".py")
+            self._modules[call.root, call.file] = imported_names(
+                path.read_bytes() for path in sources if path.suffix == ".py"
+            )
         return self._code[key]
 
     def _run(
@@ -191,7 +203,8 @@ def _command(call: TaskCall, stack: Stack, config: ImageConfig, binds: tuple[Bin
 def _interpreter(stack: Stack, path: str) -> str:
     """The environment that our packages are in, else the first Python on the image's PATH."""
     folders = [folder for folder in path.split(":") if folder.startswith("/")]
-    candidates = [PREFIX_PYTHON, *(f"{folder}/{name}" for name in ("python3", "python") for folder in folders)]
+    ours = [f"{folder}/python" for folder in folders if folder.startswith(PREFIX)]
+    candidates = [*ours, PREFIX_PYTHON, *(f"{folder}/{name}" for name in ("python3", "python") for folder in folders)]
     for candidate in candidates:
         if stack.exists(candidate):
             return candidate

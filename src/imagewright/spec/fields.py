@@ -174,10 +174,15 @@ def _registry(field: str, value: Any) -> str | None:
 
 
 def _base_image(field: str, value: Any) -> Any:
-    """A reference as it was written, or another spec, which was checked when it was made."""
+    """A reference or the place of a local image as it was written, or another spec, which was checked when it was made."""
     if value is None or hasattr(value, "declared"):
         return value
     text = _text(field, value)
+    kind, _, rest = (text or "").partition(":")
+    if kind in ("oci", "oci-archive", "docker-archive"):
+        if not rest.partition(":")[0]:
+            raise Refused(field, value, "names no file", fix=f'{field}="{kind}:base.tar"', part=text)
+        return text
     try:
         Reference.parse(text or "")
     except ValueError as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from imagewright.oci.reference import Reference
+from imagewright.spec.base_image import parse_local
 from imagewright.spec.fields import CHECKS
 from imagewright.spec.names import normalized_requirement, without_userinfo
 
@@ -18,7 +19,16 @@ VERSION = 1
 """Counted up when the same fields get another spelling. Every image is then built again: the golden digests change."""
 
 REQUIRING = frozenset(
-    {"identity", "python", "packages", "pip_index", "pip_extra_index_url", "pip_extra_args", "base_image"}
+    {
+        "identity",
+        "python",
+        "packages",
+        "pip_index",
+        "pip_extra_index_url",
+        "pip_extra_args",
+        "base_image",
+        "python_exec",
+    }
 )
 """The fields that decide which packages are installed. Files that name packages come to them."""
 
@@ -65,6 +75,7 @@ def spelled_fields(fields: Mapping[str, Any], *, python: str) -> dict[str, Any]:
     for field, spell in _SPELLINGS.items():
         if fields[field] != CHECKS[field](field, None):
             spelled[field] = spell(fields[field])
-    if isinstance(fields["base_image"], str):
-        spelled["base_image"] = str(Reference.parse(fields["base_image"]))
+    base = fields["base_image"]
+    if isinstance(base, str) and parse_local(base) is None:
+        spelled["base_image"] = str(Reference.parse(base))
     return spelled

@@ -14,6 +14,7 @@ from imagewright.oci.digest import Digest, canonical_json, digest_of, hex_of
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.spec import place
+from imagewright.spec.base_image import parse_local, spelled_local_image
 from imagewright.spec.copy_mode import CopyFileDetection
 from imagewright.spec.environment import in_task_container, installed
 from imagewright.spec.fields import CHECKS, LOCAL_REGISTRY, Refused
@@ -196,6 +197,8 @@ class ImageSpec:
         content = self._spelled()
         if isinstance(self.base_image, ImageSpec):
             content["base_image"] = {"declared": self.base_image.declared}
+        elif self.base_image is not None and (local := parse_local(self.base_image)) is not None:
+            content["base_image"] = {"local": [local.kind, _portable(local.path), local.name]}
         names = {
             "requirements": _portable(self.requirements),
             "source_root": _portable(self.source_root),
@@ -210,6 +213,7 @@ class ImageSpec:
         """The digest of what a lock answers: the packages that are asked for, on which Python, and from which indexes."""
         content = {field: value for field, value in self._spelled().items() if field in REQUIRING}
         try:
+            content.update(self._base("required"))
             content.update(self._required_files())
         except Refused as refused:
             raise self._error(refused) from None
@@ -346,8 +350,7 @@ class ImageSpec:
     def _digest_with(self, copied: tuple[Copied, ...]) -> Digest:
         content = self._spelled()
         try:
-            if isinstance(self.base_image, ImageSpec):
-                content["base_image"] = {"digest": self.base_image.digest}
+            content.update(self._base("digest"))
             content.update(self._required_files())
             if copied:
                 content["files"] = spelled(copied)
@@ -357,6 +360,13 @@ class ImageSpec:
         if kept := {platform: digest_of(file.read_bytes()) for platform, file in locks.items() if file.is_file()}:
             content["locks"] = kept
         return digest_of(canonical_json(content))
+
+    def _base(self, aspect: str) -> dict[str, Any]:
+        """A base that is another spec or a local image, by its content: ``aspect`` names the digest of a spec."""
+        if isinstance(self.base_image, ImageSpec):
+            return {"base_image": {aspect: getattr(self.base_image, aspect)}}
+        local = parse_local(self.base_image) if self.base_image is not None else None
+        return {"base_image": {"local": spelled_local_image(local, self.directory)}} if local is not None else {}
 
     def _required_files(self) -> dict[str, Any]:
         """The contents of the files that say what is installed."""

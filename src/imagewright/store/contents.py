@@ -7,7 +7,7 @@ from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest
 from imagewright.oci.manifest import MAX_BYTES, Manifest
-from imagewright.store.protocol import BlobStore
+from imagewright.store.protocol import BlobSource
 
 
 def blobs_of(blob: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
@@ -24,7 +24,7 @@ def blobs_of(blob: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
         ) from error
 
 
-def reachable(source: BlobStore, root: Descriptor) -> tuple[tuple[Descriptor, ...], tuple[Descriptor, ...]]:
+def reachable(source: BlobSource, root: Descriptor) -> tuple[tuple[Descriptor, ...], tuple[Descriptor, ...]]:
     """The blobs that a manifest or an index leads to, and the manifests in the order in which they may be pushed.
 
     Each comes once; ``root`` is the last manifest.

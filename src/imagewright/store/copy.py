@@ -9,14 +9,14 @@ from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest
 from imagewright.parallel import run_all
 from imagewright.store.contents import is_manifest, reachable
-from imagewright.store.protocol import BlobStore, ImageStore
+from imagewright.store.protocol import BlobSource, BlobStore, ImageStore
 
 JOBS = 4
 MANIFEST_TRIES = 4
 
 
 def copy_image(
-    source: BlobStore,
+    source: BlobSource,
     destination: ImageStore,
     manifest: Descriptor,
     *,
@@ -57,7 +57,7 @@ def copy_image(
 class _Carrier:
     """Carries blobs one by one and remembers how many have arrived."""
 
-    def __init__(self, source: BlobStore, destination: BlobStore, total: int, listen: Listener) -> None:
+    def __init__(self, source: BlobSource, destination: BlobStore, total: int, listen: Listener) -> None:
         self._source, self._destination, self._total, self._listen = source, destination, total, listen
         self._lock = threading.Lock()
         self._arrived: set[Digest] = set()
@@ -83,7 +83,7 @@ class _Carrier:
 class Fetched:
     """A blob's bytes, fetched anew each time that they are iterated over; ``read`` tells whether they were."""
 
-    def __init__(self, source: BlobStore, blob: Descriptor) -> None:
+    def __init__(self, source: BlobSource, blob: Descriptor) -> None:
         self._source, self._blob = source, blob
         self.read = False
 

@@ -6,7 +6,20 @@ from typing import Protocol
 from imagewright.oci.descriptor import Descriptor
 
 
-class BlobStore(Protocol):
+class BlobSource(Protocol):
+    """Where blobs can be had. Safe to share between threads."""
+
+    def fetch(self, blob: Descriptor) -> Iterator[bytes]:
+        """The blob's bytes in chunks; size and digest have been checked by the time the last one is out.
+
+        Raises:
+            StoreError, NetworkError: It is not there, or cannot be read.
+            IntegrityError: The bytes are not the blob's.
+        """
+        ...
+
+
+class BlobStore(BlobSource, Protocol):
     """Holds blobs by digest. Manifests are blobs too: their media type says what they are.
 
     A store is safe to share between threads.
@@ -17,15 +30,6 @@ class BlobStore(Protocol):
 
         Raises:
             NetworkError, CredentialsError, StoreError: It cannot tell. An unknown answer is never taken for a yes.
-        """
-        ...
-
-    def fetch(self, blob: Descriptor) -> Iterator[bytes]:
-        """The blob's bytes in chunks; size and digest have been checked by the time the last one is out.
-
-        Raises:
-            StoreError, NetworkError: It is not there, or cannot be read.
-            IntegrityError: The bytes are not the blob's.
         """
         ...
 

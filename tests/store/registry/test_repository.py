@@ -450,3 +450,28 @@ class _Swallow:
                         break
                     if method == b"PUT":
                         return
+
+
+def test_a_registry_that_does_not_mount_is_sent_the_blob(transport: Transport) -> None:
+    """The answer 202 began an upload: the blob is then pushed as any other."""
+    registry, blob = FakeRegistry(), blob_of(b"hello")
+    with registry.serve() as place:
+        source = Repository(place, "acme/base", transport)
+        source.push(blob, [b"hello"])
+        target = Repository(place, "acme/other", transport)
+        registry.blobs.clear()
+
+        assert not target.mount(blob, source)
+        target.push(blob, [b"hello"])
+
+    asked = [path for method, path in registry.requests if method == "POST"]
+    assert f"/v2/acme/other/blobs/uploads/?mount={blob.digest}&from=acme/base" in asked
+    assert registry.blobs[blob.digest] == b"hello"
+
+
+def test_nothing_is_mounted_from_elsewhere(transport: Transport) -> None:
+    """Another registry's blobs, and the repository's own, are not asked for."""
+    one = Repository("registry.example.com", "acme/a", transport)
+
+    assert not one.mount(blob_of(b"x"), Repository("other.example.com", "acme/b", transport))
+    assert not one.mount(blob_of(b"x"), Repository("registry.example.com", "acme/a", transport))

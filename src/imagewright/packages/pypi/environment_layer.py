@@ -15,9 +15,15 @@ _ENCODER = Stored()
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentLayer:
-    """``pyvenv.cfg`` and links to the interpreter, which goes on seeing the packages of the image; a planned layer."""
+    """``pyvenv.cfg`` and links to the interpreter, which goes on seeing the packages of the image; a planned layer.
+
+    ``packages`` is the folder of packages of another environment of the same Python, which this one sees after its own;
+    ``system`` says that it sees the interpreter's.
+    """
 
     target: Target
+    packages: str = ""
+    system: bool = True
 
     @property
     def key(self) -> Digest:
@@ -30,6 +36,8 @@ class EnvironmentLayer:
             "prefix": self.target.prefix,
             "python": self.target.python,
             "interpreter": self.target.interpreter,
+            **({"packages": self.packages} if self.packages else {}),
+            **({} if self.system else {"system": False}),
         }
         return digest_of(canonical_json(document))
 
@@ -51,11 +59,16 @@ class EnvironmentLayer:
         """
         target = self.target
         home = target.interpreter.rpartition("/")[0] or "/"
-        settings = f"home = {home}\ninclude-system-site-packages = true\nversion = {target.python}\n"
+        sees = "true" if self.system else "false"
+        settings = f"home = {home}\ninclude-system-site-packages = {sees}\nversion = {target.python}\n"
         with LayerWriter(out, encoder=_ENCODER) as layer:
             layer.file(f"{target.prefix}/pyvenv.cfg", settings.encode())
             layer.symlink(f"{target.prefix}/bin/python", target.interpreter)
             for name in ("python3", f"python{target.python}"):
                 layer.symlink(f"{target.prefix}/bin/{name}", "python")
             layer.directory(target.site_packages)
+            if self.packages:
+                # addsitedir, and not the path alone, so that the .pth files there count as well.
+                line = f"import site; site.addsitedir({self.packages!r})\n"
+                layer.file(f"{target.site_packages}/_imagewright_base.pth", line.encode())
         return layer.diff_id

@@ -1,11 +1,12 @@
 """Requirements become a lock: exact wheels for one target, each pinned by digest."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
-from imagewright.errors import IntegrityError, LockError, Where
+from imagewright.errors import ImagewrightError, IntegrityError, LockError, Where
 from imagewright.packages.pypi.indexes import configure_indexes
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
@@ -18,6 +19,8 @@ from imagewright.packages.pypi.resolve_errors import explain
 from imagewright.packages.pypi.resolve_errors_network import explain_network
 from imagewright.packages.pypi.resolve_other_wheels import other_wheels
 from imagewright.packages.pypi.resolve_uv import Uv, run_uv
+
+_VERSION = re.compile(r"\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +44,14 @@ def resolve(
     offline: bool = False,
     upgrade: bool = False,
     previous: str = "",
+    fixed: Sequence[tuple[str, str]] = (),
+    present: Sequence[tuple[str, str]] = (),
 ) -> Resolution:
     """Let uv resolve the request for its target.
 
     ``previous`` is an earlier lock whose versions are kept where they still fit; ``upgrade`` forgets it and asks the
-    index anew. ``offline`` uses uv's cache alone. ``pin`` is asked for the digests and sizes that the index does not
+    index anew. ``fixed`` are names and versions that the base image has where wheels go: no other version is taken.
+    ``present`` are those that it has elsewhere: they are taken where they fit. ``offline`` uses uv's cache alone. ``pin`` is asked for the digests and sizes that the index does not
     tell.
 
     Raises:
@@ -62,7 +68,8 @@ def resolve(
     config = default_index_config(uv, indexes.environment, request.directory)
     arguments += [f"--config-file={config}"] if config else []
     arguments += ["--offline"] if offline else []
-    arguments += ["--upgrade"] if upgrade else []
+    # --upgrade forgets what uv would take for an earlier lock, and that is how it learns what is present.
+    arguments += ["--refresh" if present else "--upgrade"] if upgrade else []
     compiled = run_uv(
         uv,
         request.requirements,
@@ -71,14 +78,16 @@ def resolve(
         directory=request.directory,
         arguments=arguments,
         environment=indexes.environment,
-        previous="" if upgrade else previous,
+        previous=_preferences(present) or ("" if upgrade else previous),
+        constraints=[f"{name}=={version}" for name, version in fixed],
     )
     if compiled.status != 0:
-        raise explain_network(compiled.said, request, indexes.logins, uv.environ) or explain(
+        failed = explain_network(compiled.said, request, indexes.logins, uv.environ) or explain(
             compiled.said,
             request,
             other_wheels=lambda requirement: other_wheels(requirement, request, uv, arguments, indexes.environment),
         )
+        raise _with_fixed(failed, compiled.said, fixed)
     try:
         chosen = choose_wheels(compiled.text, request.target, directory=compiled.directory)
     except LockError as error:
@@ -88,6 +97,26 @@ def resolve(
     _check_hashes(request, wheels)
     notes = (f"pip's settings are passed on to uv: {'; '.join(indexes.notes)}",) if indexes.notes else ()
     return Resolution(wheels, write_lock(wheels, request.target), notes)
+
+
+def _preferences(present: Sequence[tuple[str, str]]) -> str:
+    """A lock of these versions and of nothing else about them, which uv prefers."""
+    rows = "".join(f'[[packages]]\nname = "{name}"\nversion = "{version}"\n' for name, version in _valid(present))
+    return f'lock-version = "1.0"\ncreated-by = "imagewright"\n{rows}' if rows else ""
+
+
+def _valid(present: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Those with versions that uv can read; it would refuse the whole lock for another one."""
+    return [(name, version) for name, version in present if _VERSION.fullmatch(version)]
+
+
+def _with_fixed(error: ImagewrightError, said: str, fixed: Sequence[tuple[str, str]]) -> ImagewrightError:
+    """Say which of the base image's versions stand in the way."""
+    named = [f"{name} {version}" for name, version in fixed if re.search(rf"\b{re.escape(name)}\b", said)]
+    if error.code == "IW202" and named:
+        error.why = (*error.why, f"the base image has {', '.join(named[:4])}, in the environment that this one extends")
+        error.fix = (*error.fix, "or ask for that version in the base image's own ImageSpec")
+    return error
 
 
 def _check_hashes(request: Request, wheels: Sequence[LockedWheel]) -> None:

@@ -65,6 +65,7 @@ def run_uv(
     environment: Mapping[str, str],
     previous: str = "",
     platform: str = "",
+    constraints: Sequence[str] = (),
 ) -> Compiled:
     """Resolve for the target with wheels alone. Versions in the lock ``previous`` are kept where they still fit.
 
@@ -85,6 +86,10 @@ def run_uv(
         lock = Path(folder).resolve() / "pylock.toml"
         if previous:
             lock.write_text(previous, encoding="utf-8")
+        if constraints:
+            limits = lock.with_name("constraints.txt")
+            limits.write_text("".join(f"{constraint}\n" for constraint in constraints), encoding="utf-8")
+            command = [*command, f"--constraints={limits}"]
         try:
             said = subprocess.run(
                 [*command, f"--output-file={lock}", *(["-"] if requirements else []), *([str(file)] if file else [])],

@@ -3,8 +3,9 @@
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlencode
 
-from imagewright.errors import IntegrityError, NetworkError
+from imagewright.errors import CredentialsError, IntegrityError, NetworkError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest, digest_of, parse_digest
@@ -33,6 +34,7 @@ class Repository:
         self, registry: str, repository: str, transport: Transport, credentials: Credentials | None = None
     ) -> None:
         self._session = Session(registry, repository, transport, credentials or Anonymous())
+        self.registry, self.repository = registry, repository
         self._name = f"{registry}/{repository}"
         self._lock = threading.Lock()
         self._turns: dict[Digest, threading.Lock] = {}
@@ -62,6 +64,28 @@ class Repository:
             else:
                 self._upload(blob, chunks)
             self._present.add(blob.digest)
+
+    def mount(self, blob: Descriptor, source: "Repository") -> bool:
+        """Let the registry take a blob over from another repository of its own; False when it does not do that.
+
+        Source: OCI distribution-spec v1.1, "Mounting a blob from another repository": a 202 began an upload instead.
+        It is left to the registry, which forgets uploads that nothing is sent for.
+        """
+        if source.registry != self.registry or source.repository == self.repository:
+            return False
+        with self._turn(blob.digest):
+            if self._has(blob):
+                return True
+            query = urlencode({"mount": blob.digest, "from": source.repository}, safe=":/")
+            try:
+                answer = self._session.request(
+                    "push to", "POST", f"blobs/uploads/?{query}", content=b"", ok=(201, 202, 400, 404, 405)
+                )
+            except CredentialsError:
+                return False  # who may not read there may still send the bytes
+            if answer.status == 201:
+                self._present.add(blob.digest)
+            return answer.status == 201
 
     def resolve(self, tag: str) -> Descriptor | None:
         """What ``tag`` points to, or None when the registry says that there is no such tag. One HEAD request.
