@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from imagewright.build.destination import place_of, target_reference
 from imagewright.build.session import Session
+from imagewright.build.turns import turn
 from imagewright.builders.catalog import builder_named
 from imagewright.events import BuildStarted, ImageFound
 from imagewright.oci.reference import Reference
@@ -24,16 +25,24 @@ def ensure(spec: ImageSpec, session: Session, *, force: bool = False) -> Referen
     started = time.monotonic()
     build = builder_named(session.builder or spec.builder or "").prepare(spec, session)
     platform = ",".join(str(platform) for platform in spec.platforms)
+
+    def found() -> Reference | None:
+        there = place_of(build.reference, session).resolve()
+        if there is None:
+            return None
+        reference = build.reference.with_digest(there.digest)
+        session.listen(ImageFound(spec.name, platform, reference, time.monotonic() - started))
+        return reference
+
     forced = force or spec.forced
-    if not forced:
-        found = place_of(build.reference, session).resolve()
-        if found is not None:
-            reference = build.reference.with_digest(found.digest)
-            session.listen(ImageFound(spec.name, platform, reference, time.monotonic() - started))
+    if not forced and (reference := found()):
+        return reference
+    with turn(build.reference, session.locks_dir, session.listen) as waited:
+        if waited and not forced and (reference := found()):
             return reference
-    where = f"{spec.where.file}:{spec.where.line}" if spec.where.line else ""
-    session.listen(BuildStarted(spec.name, platform, where, forced))
-    return build.run()
+        where = f"{spec.where.file}:{spec.where.line}" if spec.where.line else ""
+        session.listen(BuildStarted(spec.name, platform, where, forced))
+        return build.run()
 
 
 def ensure_all(specs: Iterable[ImageSpec], session: Session, *, force: bool = False) -> dict[ImageSpec, Reference]:
