@@ -1,5 +1,6 @@
 """Tar headers: ustar, with a pax header only where ustar cannot say it."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from imagewright.errors import BuildError
@@ -20,9 +21,20 @@ _MAX_PREFIX = 155
 
 
 def header(
-    path: str, kind: bytes, *, mode: int, size: int = 0, uid: int = 0, gid: int = 0, mtime: int = 0, link: str = ""
+    path: str,
+    kind: bytes,
+    *,
+    mode: int,
+    size: int = 0,
+    uid: int = 0,
+    gid: int = 0,
+    mtime: int = 0,
+    link: str = "",
+    xattrs: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """The blocks that come before an entry's content. ``path`` is relative; a directory's gets its slash here.
+
+    Extended attributes (``security.capability``) go into pax records as docker and GNU tar write them.
 
     Owners have no names, so that no machine's passwd file matters. Numbers that are not used stay zero bytes, as
     GNU tar leaves them: runs of zeros cost nothing in `imagewright.layer.stored`.
@@ -32,10 +44,10 @@ def header(
     target = link.encode()
     split = _split(name)
     # Bytes above 127 have no meaning in ustar, whatever they are taken for in practice.
-    fits = size <= _MAX_SIZE and uid <= _MAX_ID and gid <= _MAX_ID and len(target) <= _MAX_NAME
+    fits = size <= _MAX_SIZE and uid <= _MAX_ID and gid <= _MAX_ID and len(target) <= _MAX_NAME and not xattrs
     if split and fits and name.isascii() and target.isascii():
         return _block(*split, kind, mode, uid, gid, size, mtime, target)
-    records: dict[str, bytes] = {}
+    records: dict[str, bytes] = {f"SCHILY.xattr.{key}": value for key, value in (xattrs or {}).items()}
     if not split or not name.isascii():
         records["path"], split = name, (name[:_MAX_NAME], b"")
     if len(target) > _MAX_NAME or not target.isascii():

@@ -1,6 +1,6 @@
 """Writes one layer: a tar, in gzip members, from plain bytes and from streams that are compressed already."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Final
@@ -95,6 +95,7 @@ class LayerWriter:
         uid: int = 0,
         gid: int = 0,
         mtime: int = 0,
+        xattrs: Mapping[str, bytes] | None = None,
     ) -> None:
         """A regular file. Chunks need their ``size``, since it comes before them."""
         path = tar.checked_path(path)
@@ -103,7 +104,7 @@ class LayerWriter:
         elif size is None:
             raise TypeError("content in chunks needs its size")
         self._begin(path, None)
-        self._add(tar.header(path, tar.FILE, mode=mode, size=size, uid=uid, gid=gid, mtime=mtime))
+        self._add(tar.header(path, tar.FILE, mode=mode, size=size, uid=uid, gid=gid, mtime=mtime, xattrs=xattrs))
         if isinstance(content, bytes):
             self._add(content)
         elif isinstance(content, Deflated):

@@ -47,7 +47,7 @@ class Command:
     ``user`` is as in an image's config. With ``network`` the host's network, name servers and hosts are used.
     ``python`` is an interpreter in the image, by which the host's root becomes a ``user`` that is not root: then files
     have their owners. Without one, and for an ordinary user of the host, the host's user is shown as that user, and so
-    are all files of the image that it owns.
+    are all files of the image that it owns. ``capabilities`` are what root may do inside.
     """
 
     argv: tuple[str, ...]
@@ -59,6 +59,7 @@ class Command:
     timeout_seconds: float | None = None
     memory_bytes: int | None = None
     python: str = ""
+    capabilities: tuple[str, ...] = CAPABILITIES
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: 
     switches = _switches(command, user, root)
     if not root or (user.uid and not switches):
         options += ["--unshare-user", "--uid", str(user.uid), "--gid", str(user.gid)]
-    capabilities = CAPABILITIES if not user.uid else ("CAP_SETUID", "CAP_SETGID") if switches else ()
+    capabilities = command.capabilities if not user.uid else ("CAP_SETUID", "CAP_SETGID") if switches else ()
     for capability in capabilities:
         options += ["--cap-add", capability]
     options += ["--clearenv"]
@@ -158,6 +159,20 @@ def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: 
     workdir = stack.resolve(command.workdir)
     options += _folders(stack, workdir)
     return [*options, "--chdir", "/" if _switches(command, user, root) else workdir]
+
+
+def mount_points(stack: Stack, command: Command) -> tuple[str, ...]:
+    """What bwrap makes in the upper folder for its mounts and is no work of the command: paths without leading slash."""
+    targets = [stack.resolve(path) for path in ("/etc/resolv.conf", "/etc/hosts", "/sys")]
+    targets += [stack.resolve(bind.target) for bind in command.binds]
+    targets += ["/dev", "/proc", *([] if stack.exists("/tmp") else ["/tmp"])]
+    made = []
+    for target in targets:
+        first = target
+        while first != "/" and not stack.exists(os.path.dirname(first)):
+            first = os.path.dirname(first)
+        made.append(first.lstrip("/"))
+    return tuple(sorted(set(made)))
 
 
 def _folders(stack: Stack, path: str) -> list[str]:

@@ -24,6 +24,9 @@ CAPABILITIES = (
 )
 """What root in a container may do: docker's list without devices, raw sockets, chroot, audit and file capabilities."""
 
+STEP_CAPABILITIES = tuple(sorted((*CAPABILITIES, "CAP_SETFCAP")))
+"""The same for a step of a build, which may give programs capabilities as packages' scripts do."""
+
 _SYS_ADMIN = 21
 
 

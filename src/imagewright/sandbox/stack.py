@@ -80,7 +80,7 @@ class Stack:
                 if trail:
                     trail.pop()
                 continue
-            found = _look_up(trail[-1][1] if trail else root, part)
+            found = look_up(trail[-1][1] if trail else root, part)
             if len(found) == 1 and os.path.islink(found[0]):
                 links += 1
                 if links > _MAX_LINKS:
@@ -94,7 +94,8 @@ class Stack:
         return [part for part, _ in trail], trail[-1][1] if trail else root
 
 
-def _look_up(folders: Sequence[str], name: str) -> list[str]:
+def look_up(folders: Sequence[str], name: str) -> list[str]:
+    """What folders that lie above each other, topmost first, show of ``name``: folders, or one other entry, or nothing."""
     found: list[str] = []
     for folder in folders:
         path = f"{folder}/{name}"
@@ -105,12 +106,13 @@ def _look_up(folders: Sequence[str], name: str) -> list[str]:
         if not stat.S_ISDIR(status.st_mode):
             return found if found or is_whiteout(status) else [path]
         found.append(path)
-        if _is_opaque(path):
+        if is_opaque(path):
             break
     return found
 
 
-def _is_opaque(path: str) -> bool:
+def is_opaque(path: str) -> bool:
+    """Whether a folder hides what lower layers have at its place."""
     try:
         return os.getxattr(path, OPAQUE_XATTR, follow_symlinks=False) == b"y"
     except OSError:

@@ -41,7 +41,8 @@ class Tree:
             self._system.links[entry.path] = entry.content.decode()
             self._writer.symlink(entry.path, entry.content.decode(), **owner)
         else:
-            self._writer.file(entry.path, entry.content, entry.mode, **owner)
+            uid, gid = entry.uid, entry.gid
+            self._writer.file(entry.path, entry.content, entry.mode, uid=uid, gid=gid, mtime=mtime)
 
     def hardlink(self, path: str, target: str, mtime: int) -> None:
         """Write a second name of a file."""
