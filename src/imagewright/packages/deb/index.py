@@ -5,7 +5,7 @@ import lzma
 import os
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,6 +101,10 @@ class Index:
         """The packages that provide that name."""
         return self._read("SELECT stanza FROM package JOIN provided USING (number) WHERE provided.name = ?", (name,))
 
+    def names(self) -> list[str]:
+        """The names of all packages, in no order."""
+        return [name for (name,) in self._database.execute("SELECT DISTINCT name FROM package")]
+
     def essential(self) -> list[Package]:
         """The packages that every system has."""
         return self._read("SELECT stanza FROM package WHERE essential", ())
@@ -120,17 +124,33 @@ class Index:
 
 
 class Universe:
-    """The packages of several suites together: of each name, the highest version is the one to install."""
+    """The packages of several suites together: of each name, the highest version is the one to install.
 
-    def __init__(self, indexes: Sequence[Index]) -> None:
+    ``pins`` are names for which it is another one.
+    """
+
+    def __init__(self, indexes: Sequence[Index], pins: Mapping[str, str] | None = None) -> None:
         self._indexes = indexes
+        self._pins = pins or {}
         self._candidates: dict[str, Package | None] = {}
         self._providers: dict[str, tuple[Package, ...]] = {}
+
+    def pinned(self, pins: Mapping[str, str]) -> "Universe":
+        """The same packages, where these names have no other version than this one."""
+        return Universe(self._indexes, pins)
+
+    def versions(self, name: str) -> list[Package]:
+        """All packages of that name, in no order."""
+        return [package for index in self._indexes for package in index.find(name)]
+
+    def names(self) -> list[str]:
+        """The names of all packages, sorted."""
+        return sorted({name for index in self._indexes for name in index.names()})
 
     def candidate(self, name: str) -> Package | None:
         """The package of that name, or None."""
         if name not in self._candidates:
-            found = [package for index in self._indexes for package in index.find(name)]
+            found = [package for package in self.versions(name) if self._pins.get(name) in (None, package.version)]
             self._candidates[name] = max(found, key=lambda package: version_key(package.version), default=None)
         return self._candidates[name]
 

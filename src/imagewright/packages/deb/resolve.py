@@ -1,6 +1,9 @@
 """A Python version and a platform -> the packages of the default base image, pinned."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from imagewright.errors import LockError
 from imagewright.events import Listener, Noted, nobody
@@ -14,6 +17,8 @@ from imagewright.packages.deb.release import Archive, ReleaseFile, release_file
 from imagewright.packages.deb.releases import ARCHITECTURES, COMMON, Release, release_for
 from imagewright.packages.deb.solve import solve
 from imagewright.parallel import run_all
+
+T = TypeVar("T")
 
 
 def resolve_base(python: str, platform: Platform, place: Archive, *, listen: Listener = nobody) -> LockedBase:
@@ -36,18 +41,41 @@ def resolve_base(python: str, platform: Platform, place: Archive, *, listen: Lis
             why=f"it is made for {' and '.join(f'linux/{name}' for name in sorted(ARCHITECTURES))}",
             fix='base_image="...", an image of a registry that has this platform',
         )
+    packages = ask(
+        release, architecture, place, lambda universe: solve(universe, base_names(universe, release)), listen
+    )
+    return LockedBase(release.codename, python, platform, tuple(map(locked, packages)))
+
+
+def base_names(universe: Universe, release: Release) -> tuple[str, ...]:
+    """What a base of this release is asked to have, in the order in which it is chosen."""
+    essential = tuple(package.name for package in universe.essential())
+    return (*release.first, *essential, *COMMON, *release.extra)
+
+
+def ask(
+    release: Release, architecture: str, place: Archive, question: Callable[[Universe], T], listen: Listener = nobody
+) -> T:
+    """What ``question`` answers about the packages of a release with its updates and security fixes.
+
+    It is asked again when an index turns out to be damaged, which is then made anew.
+
+    Raises:
+        LockError, IntegrityError, NetworkError: As `resolve_base` does.
+    """
     for last in (False, False, False, True):  # each of the suites may have a damaged index
         try:
-            packages = _solved(release, architecture, place, listen)
-            break
+            with _universe(release, architecture, place, listen) as universe:
+                return question(universe)
         except DamagedIndex as error:
             if last:
                 raise
             listen(Noted(f"{error.what}: it is made anew"))
-    return LockedBase(release.codename, python, platform, tuple(map(_locked, packages)))
+    raise AssertionError("the last one returns or raises")
 
 
-def _solved(release: Release, architecture: str, place: Archive, listen: Listener) -> tuple[Package, ...]:
+@contextmanager
+def _universe(release: Release, architecture: str, place: Archive, listen: Listener) -> Iterator[Universe]:
     suites = [(DEBIAN, release.codename, False), (DEBIAN, f"{release.codename}-updates", True)]
     if place.mirrors.security:
         suites.append((SECURITY, f"{release.codename}-security", place.mirrors.derived or release.testing))
@@ -63,15 +91,14 @@ def _solved(release: Release, architecture: str, place: Archive, listen: Listene
         listen(Noted(f"Debian's {', '.join(late)}: past their own Valid-Until date, so the mirror is frozen or old"))
     indexes = [Index(file.archive, path) for file, path in found]
     try:
-        universe = Universe(indexes)
-        essential = tuple(package.name for package in universe.essential())
-        return solve(universe, (*release.first, *essential, *COMMON, *release.extra))
+        yield Universe(indexes)
     finally:
         for index in indexes:
             index.close()
 
 
-def _locked(package: Package) -> LockedDeb:
+def locked(package: Package) -> LockedDeb:
+    """A package of an index, pinned."""
     said = package.said
     file = InputFile(
         f"deb:{package.archive}/{said['Filename']}", parse_digest(f"sha256:{said['SHA256']}"), int(said["Size"])

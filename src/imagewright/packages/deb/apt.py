@@ -1,0 +1,74 @@
+"""How apt installs exactly the packages of a lock, in a sandbox and from their files alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imagewright.packages.deb.locked import LockedDeb
+
+IGNORED = (
+    *("run/", "tmp/", "var/tmp/", "var/lib/apt/lists/", "var/cache/apt/", "var/log/apt/"),
+    *("var/log/dpkg.log", "var/log/alternatives.log", "var/cache/ldconfig/aux-cache"),
+    *("var/lib/dpkg/status-old", "var/cache/debconf/config.dat-old", "var/cache/debconf/templates.dat-old"),
+    *("var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock"),
+    "usr/sbin/policy-rc.d",
+)
+"""What installing leaves that is no part of the packages: logs, caches, backups, locks, and what this module needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """How apt is run: a command, its environment, and texts that lie beside the packages' files, by name."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    texts: tuple[tuple[str, str], ...]
+
+
+def install(wanted: Sequence[str], debs: Sequence[LockedDeb]) -> Installation:
+    """How apt installs ``debs``, whose files lie beside the texts under `file_name`; ``wanted`` are counted as asked for.
+
+    apt reads nothing but these files, so what it installs is what was locked. That the others only came along is
+    written down as apt does it, for ``apt-get autoremove``.
+    """
+    asked = {text.partition("=")[0] for text in wanted}
+    files = " ".join(f"./{file_name(deb)}" for deb in debs)
+    along = " ".join(deb.name for deb in debs if deb.name not in asked)
+    script = [
+        "cd /imagewright/step",
+        "mkdir -p ../scratch/none ../scratch/lists/partial ../scratch/cache/archives/partial ../scratch/log",
+        # No service is started by an installation: there is no init here, and docker's images say the same.
+        "[ -e /usr/sbin/policy-rc.d ] || printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d",
+        "chmod 755 /usr/sbin/policy-rc.d",
+        f"apt-get install -qq --no-install-recommends {files}",
+        *([f"apt-mark -qq auto {along}"] if along else []),
+    ]
+    env = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": "/root",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "APT_CONFIG": "/imagewright/step/apt.conf",
+    }
+    return Installation(
+        ("/bin/sh", "-e", "/imagewright/step/install.sh"),
+        env,
+        (("apt.conf", _CONF), ("sources.list", ""), ("install.sh", "\n".join([*script, ""]))),
+    )
+
+
+def file_name(deb: LockedDeb) -> str:
+    """What the file of a package is called where it is installed from."""
+    return f"{deb.name}.deb"
+
+
+# dpkg forces nothing to disk: a layer that a crash cuts short is thrown away as a whole.
+_CONF = """\
+APT::Sandbox::User "root";
+Dir::State::lists "/imagewright/scratch/lists";
+Dir::Cache "/imagewright/scratch/cache";
+Dir::Log "/imagewright/scratch/log";
+Dir::Etc::sourcelist "/imagewright/step/sources.list";
+Dir::Etc::sourceparts "/imagewright/scratch/none";
+Dpkg::Use-Pty "0";
+DPkg::Options { "--force-unsafe-io"; };
+"""

@@ -1,0 +1,121 @@
+"""What ``apt_packages`` adds to a base, and how apt is told to install it."""
+
+import pytest
+
+from imagewright.errors import LockError
+from imagewright.oci.platform import Platform
+from imagewright.packages.deb.apt import IGNORED, file_name, install
+from imagewright.packages.deb.apt_resolve import resolve_apt
+from imagewright.packages.deb.locked import LockedBase
+from imagewright.packages.deb.programs import package_of
+from imagewright.packages.deb.releases import COMMON
+from imagewright.packages.deb.resolve import resolve_base
+
+from .conftest import FakeArchive, stanza
+
+STANZAS = [
+    *(stanza(name) for name in ("base-files", *COMMON, "usr-is-merged", "python3-distutils", "libc6")),
+    stanza("base-extra", Essential="yes", Depends="libc6"),
+    stanza("git", "1:2.39.5-1", Depends="libc6, perl, git-man (= 1:2.39.5-1)", Recommends="less"),
+    stanza("git", "1:2.39.2-1", Depends="libc6, perl, git-man (= 1:2.39.2-1)"),
+    stanza("git-man", "1:2.39.5-1"),
+    stanza("git-man", "1:2.39.2-1"),
+    stanza("perl", "5.36"),
+    stanza("less", "590"),
+    stanza("exim4", Provides="mail-transport-agent"),
+    stanza("no-libc", Conflicts="libc6"),
+]
+
+
+@pytest.fixture
+def base(archive: FakeArchive) -> LockedBase:
+    archive.suite("bookworm", "\n".join(STANZAS))
+    archive.suite("bookworm-updates", stanza("other"))
+    archive.suite("bookworm-security", stanza("other"), codename="bookworm-security")
+    return resolve_base("3.11", Platform("linux", "amd64"), archive.place())
+
+
+def added(archive: FakeArchive, base: LockedBase, *wanted: str) -> dict[str, str]:
+    return {deb.name: deb.version for deb in resolve_apt(base, wanted, archive.place())}
+
+
+def test_dependencies_come_along_and_recommendations_do_not(archive: FakeArchive, base: LockedBase) -> None:
+    """The newest version, with what it needs beyond the base; nothing more is asked of the mirror."""
+    asked = len(archive.asked)
+
+    assert added(archive, base, "git") == {"git": "1:2.39.5-1", "git-man": "1:2.39.5-1", "perl": "5.36"}
+    assert len(archive.asked) == asked
+
+
+@pytest.mark.parametrize("version", ["1:2.39.2-1", "1:2.39.2*"])
+def test_a_version_is_taken_where_one_is_named(archive: FakeArchive, base: LockedBase, version: str) -> None:
+    """Exactly, or by a pattern as apt has it; what it needs has to fit."""
+    pins = {"git": "1:2.39.2-1"}
+
+    assert added(archive, base, f"git={version}", "git-man=1:2.39.2-1").items() >= pins.items()
+
+
+def test_what_the_base_has_adds_nothing(archive: FakeArchive, base: LockedBase) -> None:
+    """A name of the base, and one that it provides, are there already."""
+    assert added(archive, base, "python3", "tzdata=1") == {}
+
+
+def test_a_virtual_package_is_its_provider(archive: FakeArchive, base: LockedBase) -> None:
+    """As apt installs the only one that provides it."""
+    assert added(archive, base, "mail-transport-agent") == {"exim4": "1"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code", "what", "fix"),
+    [
+        ("gitt", "IW206", "no Debian package 'gitt'", "did you mean 'git'?"),
+        ("git=9", "IW206", "no package 'git' of version 9", '"git=1:2.39.5-1"'),
+        ("git=1:2.39.2-1", "IW206", "'git' cannot be installed", ""),
+        ("nowhere=1", "IW206", "no package 'nowhere' of version 1", ""),
+        ("libc6=2", "IW206", "no package 'libc6' of version 2", '"libc6=1"'),
+        ("no-libc", "IW206", "'no-libc' cannot be installed", ""),
+        ("git/bookworm-backports", "IW204", "only a name or name=version", '"git"'),
+        ("git:arm64", "IW204", "only a name or name=version", '"git"'),
+    ],
+)
+def test_what_cannot_be_had_is_said(
+    archive: FakeArchive, base: LockedBase, wanted: str, code: str, what: str, fix: str
+) -> None:
+    """The name, what there is, and what to write."""
+    with pytest.raises(LockError) as refused:
+        added(archive, base, wanted)
+
+    assert refused.value.code == code
+    assert what in refused.value.what
+    assert "".join(refused.value.fix) == fix
+
+
+def test_apt_is_given_the_files_and_nothing_else(archive: FakeArchive, base: LockedBase) -> None:
+    """No source, no network; what was not asked for is marked as having come along."""
+    debs = resolve_apt(base, ["git"], archive.place())
+
+    how = install(["git=1:2.39.5-1"], debs)
+    texts = dict(how.texts)
+
+    assert [file_name(deb) for deb in debs] == ["git.deb", "git-man.deb", "perl.deb"]
+    assert "install -qq --no-install-recommends ./git.deb ./git-man.deb ./perl.deb\n" in texts["install.sh"]
+    assert texts["install.sh"].endswith("apt-mark -qq auto git-man perl\n")
+    assert texts["sources.list"] == ""
+    assert set(how.env) == {"PATH", "LANG", "HOME", "DEBIAN_FRONTEND", "APT_CONFIG"}
+    assert "var/log/" not in IGNORED  # folders of logs are the packages'
+
+
+@pytest.mark.parametrize(
+    ("program", "package"),
+    [
+        ("make", "make"),
+        ("g++", "g++"),
+        ("cc", "gcc"),
+        ("dig", "bind9-dnsutils"),
+        ("psql", "postgresql-client"),
+        ("x", ""),
+    ],
+)
+def test_programs_and_their_packages(program: str, package: str) -> None:
+    """The package of a program's own name, another one, or none that is known."""
+    assert package_of(program) == package
