@@ -83,6 +83,15 @@ class LayerReady:
 
 
 @dataclass(frozen=True, slots=True)
+class StepOutput:
+    """A line that a step of a build wrote, a command or the installation of Debian packages; ``title`` is the step's."""
+
+    name: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class BlobPushed:
     """A blob is in the registry."""
 
@@ -147,6 +156,7 @@ Event = (
     | BaseMoved
     | FileDownloaded
     | LayerReady
+    | StepOutput
     | BlobPushed
     | ImagePublished
     | TaskStarted

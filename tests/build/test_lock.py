@@ -27,7 +27,19 @@ LOCK = Lock(digest_of(b"asked"), LockedBase("bookworm", "3.11", AMD64, (DEB,)), 
 
 def test_a_lock_is_read_back_as_it_was() -> None:
     """Plain values and back again is the same lock."""
+    with_apt = replace(LOCK, apt=(DEB,))
+
     assert Lock.from_json(json.loads(json.dumps(LOCK.to_json()))) == LOCK
+    assert Lock.from_json(json.loads(json.dumps(with_apt.to_json()))) == with_apt
+
+
+@pytest.mark.parametrize("apt", [(), (DEB,)])
+def test_a_lock_file_is_read_back_as_it_was(apt: tuple[LockedDeb, ...]) -> None:
+    """With what ``apt_packages`` adds, and without."""
+    debs = tuple(replace(DEB, name=name, version="2.36-9") for name in ("libc6", "python3.11"))
+    lock = replace(LOCK, base=LockedBase("bookworm", "3.11", AMD64, debs), apt=apt)
+
+    assert read_lock(lock_text(lock), name="a.toml") == lock
 
 
 IMAGE = LockedImage(
@@ -67,7 +79,9 @@ def test_a_lock_answers_requirements_and_nothing_else() -> None:
     same = ImageSpec(name="x", registry="ghcr.io/acme", env={"A": "b"}, entrypoint=[], packages=["NumPy == 1.26.4"])
 
     assert requirements_of(spec, AMD64) == requirements_of(same, AMD64)
+    assert requirements_of(spec, AMD64) == requirements_of(spec.with_commands("make"), AMD64)
     assert requirements_of(spec, AMD64) != requirements_of(spec.with_packages("six"), AMD64)
+    assert requirements_of(spec, AMD64) != requirements_of(spec.with_apt_packages("git"), AMD64)
     assert requirements_of(spec, AMD64) != requirements_of(spec, Platform("linux", "arm64"))
 
 

@@ -88,9 +88,7 @@ def test_a_builder_goes_by_its_exact_name() -> None:
 
 
 NOT_YET = {
-    "apt_packages": ["git"],
     "conda_packages": ["gdal"],
-    "commands": ["make"],
     "cuda": "12.1",
     "pip_secret_mounts": [("a", "b")],
     "runtime_packages": ["six"],
@@ -113,7 +111,19 @@ def test_no_field_is_passed_over_in_silence(field: str) -> None:
 
 def test_every_option_is_one_that_is_read() -> None:
     """The options that the native builder takes are those that a plan looks at."""
-    assert check_supported(ImageSpec(builder_options={option: ["six"] for option in BUILDER_OPTIONS}))
+    values = {"allow_bad_record": ["six"], "command_network": False, "command_timeout": 60}
+    assert values.keys() == BUILDER_OPTIONS
+    assert check_supported(ImageSpec(builder_options=values))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"command_network": "no"}, {"command_timeout": 0}, {"command_timeout": "1m"}, {"allow_bad_record": "six"}],
+)
+def test_an_option_with_a_value_that_cannot_work_is_refused(option: dict[str, object]) -> None:
+    """It is said before anything is asked or built."""
+    with pytest.raises(SpecError, match=next(iter(option))):
+        check_supported(ImageSpec(builder_options=option))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from imagewright.build.planned import planned
 from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
+from imagewright.build.run_step import step_runner
 from imagewright.build.session import Session
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -23,6 +24,7 @@ def build_image(spec: ImageSpec, platform: Platform, reference: Reference, sessi
         ImagewrightError: A step failed. What was made before is kept, and is not made again the next time.
     """
     store = Layout(session.store_dir)
+    steps = step_runner(spec, session.cache_dir, session.listen)
     with store.lease():
         lock = lock_of(spec, platform, session, upgrade=session.upgrade)
         inputs = downloads(spec, session)
@@ -33,8 +35,9 @@ def build_image(spec: ImageSpec, platform: Platform, reference: Reference, sessi
             spec.check_unchanged()
 
         made = planned(spec, lock, session)
+        base = made.base and origin(made.base)
         workshop = Workshop(
-            store, Records(session.layers_dir), inputs, session.jobs, session.listen, made.base and origin(made.base)
+            store, Records(session.layers_dir), inputs, session.jobs, session.listen, base=base, steps=steps
         )
         destination = place_of(reference, session) if reference.registry else None
         image = publish(made.plan, reference, workshop, destination, check=check)

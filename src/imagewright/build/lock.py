@@ -23,11 +23,15 @@ class LockedSpec:
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """The base image and the wheels on it, by name. ``asked`` is the digest of the requirements it answers."""
+    """The base image and the wheels on it, by name. ``asked`` is the digest of the requirements it answers.
+
+    ``apt`` are the Debian packages that ``apt_packages`` adds to the base, with all that they need.
+    """
 
     asked: Digest
     base: LockedBase | LockedImage | LockedSpec
     wheels: tuple[LockedWheel, ...]
+    apt: tuple[LockedDeb, ...] = ()
 
     @property
     def target(self) -> Target:
@@ -62,6 +66,7 @@ class Lock:
         return {
             "asked": self.asked,
             "base": _base_to_json(self.base),
+            "apt": _from_debs(self.apt),
             "wheels": [[wheel.name, wheel.version, *_file(wheel.file)] for wheel in self.wheels],
         }
 
@@ -76,7 +81,8 @@ class Lock:
             LockedWheel(name, version, _input(url, digest, size))
             for name, version, url, digest, size in document["wheels"]
         )
-        return cls(parse_digest(document["asked"]), _base_from_json(document["base"]), wheels)
+        base, apt = _base_from_json(document["base"]), _debs(document.get("apt", ()))
+        return cls(parse_digest(document["asked"]), base, wheels, apt)
 
 
 def requirements_of(spec: ImageSpec, platform: Platform) -> Digest:
@@ -91,7 +97,7 @@ def _base_to_json(base: LockedBase | LockedImage | LockedSpec) -> dict[str, Any]
                 "release": base.release,
                 "python": base.python,
                 "platform": str(base.platform),
-                "debs": [[deb.name, deb.version, deb.architecture, *_file(deb.file)] for deb in base.debs],
+                "debs": _from_debs(base.debs),
             }
         case LockedImage():
             return base.to_json()
@@ -104,11 +110,19 @@ def _base_from_json(document: Any) -> LockedBase | LockedImage | LockedSpec:
         return LockedSpec(Lock.from_json(document["spec"]))
     if "image" in document:
         return LockedImage.from_json(document)
-    debs = tuple(
+    platform = Platform.parse(document["platform"])
+    return LockedBase(document["release"], document["python"], platform, _debs(document["debs"]))
+
+
+def _from_debs(debs: tuple[LockedDeb, ...]) -> list[list[Any]]:
+    return [[deb.name, deb.version, deb.architecture, *_file(deb.file)] for deb in debs]
+
+
+def _debs(rows: Any) -> tuple[LockedDeb, ...]:
+    return tuple(
         LockedDeb(name, version, architecture, _input(url, digest, size))
-        for name, version, architecture, url, digest, size in document["debs"]
+        for name, version, architecture, url, digest, size in rows
     )
-    return LockedBase(document["release"], document["python"], Platform.parse(document["platform"]), debs)
 
 
 def _file(file: InputFile) -> tuple[str, str, int]:

@@ -18,7 +18,10 @@ VERSION = 1
 def lock_text(lock: Lock) -> str:
     """The lock as text. Equal locks give equal text, and pip and uv can install its packages."""
     document = tomllib.loads(write_lock(lock.wheels, lock.target))
-    table = {"lock": VERSION, "asked": lock.asked, "base": _base_table(lock.to_json()["base"])}
+    values = lock.to_json()
+    table: dict[str, Any] = {"lock": VERSION, "asked": lock.asked, "base": _base_table(values["base"])}
+    if values["apt"]:
+        table["apt"] = [dict(zip(_DEB, deb, strict=True)) for deb in values["apt"]]
     return tomli_w.dumps({**document, "tool": {"imagewright": table}})
 
 
@@ -34,7 +37,9 @@ def read_lock(text: str, *, name: str) -> Lock:
         if table["lock"] != VERSION:
             raise ValueError(f"its version is {table['lock']}, this imagewright reads {VERSION}")
         wheels = [_wheel(package) for package in document["packages"]]
-        return Lock.from_json({"asked": table["asked"], "base": _base_values(table["base"]), "wheels": wheels})
+        apt = [[deb[key] for key in _DEB] for deb in table.get("apt", ())]
+        base = _base_values(table["base"])
+        return Lock.from_json({"asked": table["asked"], "base": base, "wheels": wheels, "apt": apt})
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise LockError(
             f"{name} is not a lock of imagewright's",

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from imagewright.build.apt import apt_steps
 from imagewright.build.base.interpreters import DEFAULT_PATH
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.budget import share_layers
+from imagewright.build.commands import command_steps
 from imagewright.build.given import GivenLayer
 from imagewright.build.lock import Lock
+from imagewright.build.step import Step
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.config import HistoryEntry, ImageConfig
 from imagewright.packages.deb.base import plan_base
@@ -22,10 +25,10 @@ from imagewright.store.images import ReadImage
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An image that is decided, not made. ``name`` is the spec's."""
+    """An image that is decided, not made. ``name`` is the spec's. A `Step` lies on all layers before it."""
 
     name: str
-    layers: tuple[PlannedLayer | GivenLayer, ...]
+    layers: tuple[PlannedLayer | GivenLayer | Step, ...]
     config: ImageConfig
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -36,14 +39,20 @@ class Plan:
 
 
 def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, ...]) -> Plan:
-    """The image of this lock: the base (``below``), the environment, the wheels, then the user's own files (``sources``)."""
+    """The image of this lock: the base, Debian packages, the environment, the wheels, the user's own files, the commands.
+
+    ``below`` is the base's plan, ``sources`` are the layers of the files.
+    """
+    config = _config(spec, lock.target, below.config)
     wheels: list[PlannedLayer] = [
         WheelLayer(group, lock.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
     ]
+    apt = apt_steps(spec, lock.apt, [layer.key for layer in below.layers])
+    layers = (*below.layers, *apt, *_environment(lock), *wheels, *sources)
     return Plan(
         spec.name,
-        (*below.layers, *_environment(lock), *wheels, *sources),
-        _config(spec, lock.target, below.config),
+        (*layers, *command_steps(spec, config, [layer.key for layer in layers])),
+        config,
         {**below.annotations, "dev.imagewright.spec": spec.digest},
     )
 
@@ -75,15 +84,21 @@ def _environment(lock: Lock) -> tuple[PlannedLayer, ...]:
             return ()
 
 
-def _history(layer: PlannedLayer | GivenLayer) -> HistoryEntry:
+def _history(layer: PlannedLayer | GivenLayer | Step) -> HistoryEntry:
     if isinstance(layer, GivenLayer):
         return HistoryEntry(layer.title or "base image")
-    return HistoryEntry(f"imagewright: {layer.title}")
+    return HistoryEntry(f"imagewright: {layer.title}", _comment(layer))
 
 
 def allow_bad_record(spec: ImageSpec) -> frozenset[str]:
     """The distributions whose RECORD may be wrong: ``builder_options={"allow_bad_record": ["name"]}``."""
     return frozenset(normalized_name(name) for name in spec.builder_options.get("allow_bad_record", ()))
+
+
+def _comment(layer: PlannedLayer | Step) -> str:
+    if not isinstance(layer, Step):
+        return ""
+    return "in a sandbox, with the network" if layer.network else "in a sandbox, without a network"
 
 
 def _config(spec: ImageSpec, target: Target, base: ImageConfig) -> ImageConfig:

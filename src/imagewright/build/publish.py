@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -11,14 +11,18 @@ from imagewright.build.destination import Place, local_tag
 from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
 from imagewright.build.records import Records
+from imagewright.build.run_step import StepRunner
+from imagewright.build.step import Step
 from imagewright.errors import CredentialsError, ImagewrightError, NetworkError
 from imagewright.events import BlobPushed, ImagePublished, LayerReady, Listener
 from imagewright.layer.planned import InputFile, Inputs, PlannedLayer
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor, Layer
+from imagewright.oci.digest import Digest
 from imagewright.oci.image import Image, assemble
 from imagewright.oci.reference import Reference
-from imagewright.parallel import beside, quick_switches, run_all
+from imagewright.parallel import beside, quick_switches, run_all, run_graph
+from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.store.copy import Fetched, copy_image
 from imagewright.store.gathered import Gathered
 from imagewright.store.layout import Layout
@@ -32,7 +36,7 @@ DOWNLOADS = 8  # at once: an index answers each in a round trip, so more wait at
 class Workshop:
     """Where layers are made: the local store, the records of what was made, and the files that they are made from.
 
-    ``base`` is where the layers of a base image are.
+    ``base`` is where the layers of a base image are. ``steps`` runs the plan's steps; a plan without any needs none.
     """
 
     store: Layout
@@ -41,6 +45,7 @@ class Workshop:
     jobs: int
     listen: Listener
     base: BlobSource | None = None
+    steps: StepRunner | None = None
 
     def fetch(self, blob: Descriptor) -> Iterator[bytes]:
         """The bytes of a layer, wherever it is."""
@@ -74,16 +79,16 @@ def publish(
     own = [planned for planned in plan.layers if not isinstance(planned, GivenLayer)]
     known = {planned.key: layer for planned in own if (layer := _known(planned, workshop)) is not None}
 
-    def carry(planned: PlannedLayer | GivenLayer) -> _Carried:
+    def carry(planned: PlannedLayer | GivenLayer | Step, below: Sequence[Layer]) -> _Carried:
         """One worker carries one layer all the way."""
         if isinstance(planned, GivenLayer):
             return pusher.carry_given(planned, plan.name)
-        layer = _make(planned, known.get(planned.key), plan.name, workshop)
+        layer = _make(planned, known.get(planned.key), plan.name, workshop, below)
         return _Carried(layer, planned.key not in known, pusher.push(layer.descriptor))
 
     missing = [planned for planned in own if planned.key not in known]
     with quick_switches(), _downloads(missing, workshop.inputs, check):
-        carried = _in_order(plan.layers, carry, workshop.jobs)
+        carried = _in_order(plan.layers, known.keys(), carry, workshop)
     layers = [one.layer for one in carried]
     image = assemble(plan.config, layers, plan.history, annotations=plan.annotations)
     whole = all(workshop.store.exists(layer) for layer in image.layers)
@@ -113,38 +118,73 @@ def publish(
 
 
 def _in_order(
-    layers: tuple[PlannedLayer | GivenLayer, ...], carry: Callable[[PlannedLayer | GivenLayer], _Carried], jobs: int
+    layers: Sequence[PlannedLayer | GivenLayer | Step],
+    known: Collection[Digest],
+    carry: Callable[[PlannedLayer | GivenLayer | Step, Sequence[Layer]], _Carried],
+    workshop: Workshop,
 ) -> list[_Carried]:
-    """Carry the biggest first, so that the last worker does not end alone with it; results in the order of the plan."""
-    biggest_first = sorted(range(len(layers)), key=lambda at: -_size(layers[at]))
-    carried = run_all(lambda at: (at, carry(layers[at])), biggest_first, jobs=jobs)
-    return [one for _, one in sorted(carried, key=lambda pair: pair[0])]
+    """Carry every layer, a step when all that it lies on is there; results in the order of the plan.
+
+    Of the others the biggest come first, so that the last worker does not end alone with one.
+    """
+    order: list[int] = []
+    free: list[int] = []
+    for at, layer in enumerate(layers):
+        if isinstance(layer, Step):
+            order += [*sorted(free, key=lambda at: -_size(layers[at])), at]
+            free = []
+        else:
+            free.append(at)
+    order += sorted(free, key=lambda at: -_size(layers[at]))
+
+    def needs(at: int) -> range:
+        layer = layers[at]
+        return range(at) if isinstance(layer, Step) and layer.key not in known else range(0)
+
+    def work(at: int, done: Mapping[int, _Carried]) -> _Carried:
+        return carry(layers[at], [done[number].layer for number in needs(at)])
+
+    stop = workshop.steps.stop if workshop.steps else lambda: None
+    carried = run_graph(work, {at: needs(at) for at in order}, jobs=workshop.jobs, interrupt=stop)
+    return [carried[at] for at in range(len(layers))]
 
 
-def _known(planned: PlannedLayer, workshop: Workshop) -> Layer | None:
+def _known(planned: PlannedLayer | Step, workshop: Workshop) -> Layer | None:
     layer = workshop.records.find(planned.key)
     return layer if layer is not None and workshop.store.exists(layer.descriptor) else None
 
 
-def _make(planned: PlannedLayer, known: Layer | None, name: str, workshop: Workshop) -> Layer:
+def _make(
+    planned: PlannedLayer | Step, known: Layer | None, name: str, workshop: Workshop, below: Sequence[Layer]
+) -> Layer:
     started = time.monotonic()
-    layer = known or _write(planned, workshop)
+    layer = known or _write(planned, name, workshop, below)
     seconds = time.monotonic() - started
     how: Literal["known", "written"] = "known" if known else "written"
     workshop.listen(LayerReady(name, planned.title, layer.descriptor, how, _input_size(planned), seconds))
     return layer
 
 
-def _write(planned: PlannedLayer, workshop: Workshop) -> Layer:
+def _write(planned: PlannedLayer | Step, name: str, workshop: Workshop, below: Sequence[Layer]) -> Layer:
     with workshop.store.ingest() as blob:
-        diff_id = planned.write(workshop.inputs, blob)
+        if isinstance(planned, Step):
+            if workshop.steps is None:
+                raise AssertionError("a plan with steps comes with what runs them")
+            stored = [_stored(layer, workshop) for layer in below]
+            diff_id = workshop.steps.run(name, planned, stored, workshop.inputs, blob)
+        else:
+            diff_id = planned.write(workshop.inputs, blob)
         layer = Layer(blob.commit(media_types.LAYER_GZIP), diff_id)
     workshop.records.remember(planned.key, layer)
     return layer
 
 
+def _stored(layer: Layer, workshop: Workshop) -> StoredLayer:
+    return StoredLayer(layer.diff_id, layer.descriptor.media_type, lambda: workshop.fetch(layer.descriptor))
+
+
 @contextmanager
-def _downloads(missing: list[PlannedLayer], inputs: Inputs, check: Callable[[], None]) -> Iterator[None]:
+def _downloads(missing: list[PlannedLayer | Step], inputs: Inputs, check: Callable[[], None]) -> Iterator[None]:
     """Fetch what the missing layers are made from ahead of the workers, so that they seldom wait for the network."""
     files = [file for planned in sorted(missing, key=_input_size, reverse=True) for file in planned.inputs]
     failed = threading.Event()
@@ -242,9 +282,9 @@ class _Pusher:
             raise
 
 
-def _size(planned: PlannedLayer | GivenLayer) -> int:
+def _size(planned: PlannedLayer | GivenLayer | Step) -> int:
     return planned.layer.descriptor.size if isinstance(planned, GivenLayer) else _input_size(planned)
 
 
-def _input_size(planned: PlannedLayer) -> int:
+def _input_size(planned: PlannedLayer | Step) -> int:
     return sum(file.size for file in planned.inputs)

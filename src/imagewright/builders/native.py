@@ -1,7 +1,8 @@
-"""The native builder: packages become layers, and nothing is run."""
+"""The native builder: packages become layers, and only what must run runs, in a sandbox."""
 
 from dataclasses import replace
 
+from imagewright.build.commands import check_command_options
 from imagewright.build.destination import target_reference
 from imagewright.build.session import Session
 from imagewright.builders.protocol import Build
@@ -11,10 +12,8 @@ from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 
 _NOT_YET = {
-    "apt_packages": "Debian packages",
     "conda_packages": "conda packages",
     "conda_channels": "conda packages",
-    "commands": "commands",
     "cuda": "CUDA",
     "cudnn": "cuDNN",
     "pip_secret_mounts": "with secrets",
@@ -25,11 +24,11 @@ _NOT_YET = {
 }
 """Fields that it does not build yet, and what they are in words. None of them is ever passed over in silence."""
 
-BUILDER_OPTIONS = frozenset({"allow_bad_record"})
+BUILDER_OPTIONS = frozenset({"allow_bad_record", "command_network", "command_timeout"})
 
 
 class NativeBuilder:
-    """Builds an image from packages and files alone: no Docker, no daemon, no container."""
+    """Builds an image without Docker and without a daemon; packages and files need no container."""
 
     def prepare(self, spec: ImageSpec, session: Session) -> Build:
         """The build of this spec, which `run` resolves, plans and publishes."""
@@ -72,6 +71,7 @@ def check_supported(spec: ImageSpec) -> Platform:
             fix='builder_options={"allow_bad_record": ["name"]}',
             where=spec.where_of("allow_bad_record"),
         )
+    check_command_options(spec)
     if len(spec.platforms) > 1:
         raise LockError(
             f"the native builder builds one platform at a time yet, not {len(spec.platforms)}: {spec.platform}",

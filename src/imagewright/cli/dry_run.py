@@ -10,6 +10,7 @@ from imagewright.build.planned import planned
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
+from imagewright.build.step import Step
 from imagewright.builders.native import check_supported
 from imagewright.cli.terminal import clean, many, size_text
 from imagewright.layer.planned import PlannedLayer
@@ -57,7 +58,7 @@ def describe(spec: ImageSpec, session: Session) -> DryRun:
     return DryRun(spec.name, reference, exists, rows)
 
 
-def _row(planned: PlannedLayer | GivenLayer, session: Session) -> Row:
+def _row(planned: PlannedLayer | Step | GivenLayer, session: Session) -> Row:
     if isinstance(planned, GivenLayer):
         return Row(planned.title or "base image", "base", planned.layer.descriptor.size)
     layer = Records(session.layers_dir).find(planned.key)

@@ -19,6 +19,7 @@ from imagewright.events import (
     LayerReady,
     Noted,
     Resolved,
+    StepOutput,
     TaskEnded,
     TaskOutput,
     TaskStarted,
@@ -154,6 +155,8 @@ def plain(event: Event, directory: Path) -> str:
             return f"{clean(event.title)} layer {size_text(event.layer.size)} {event.seconds:.2f}s"
         case LayerReady():
             return f"{clean(event.title)} layer {size_text(event.layer.size)} {_already(event)}"
+        case StepOutput():
+            return f"{clean(event.title)} | {clean(event.text)}"
         case BlobPushed():
             return f"{event.how} {event.descriptor.digest} {size_text(event.descriptor.size)}"
         case ImagePublished():

@@ -322,9 +322,9 @@ Unfinished files were removed again; everything that was complete still is.""",
         "IW601",
         "no sandbox can be made",
         """\
-Tasks in containers run in a sandbox made of Linux namespaces, without a daemon.
+Tasks in containers, and the fields commands and apt_packages, run in a sandbox made of Linux namespaces, without a daemon.
 The kernel, or a rule of the distribution (AppArmor on Ubuntu, seccomp in an outer container), does not allow it to you.
-Images with only Python packages still build.""",
+Images with only Python packages and files still build.""",
         """\
 `imagewright doctor` says which rule it is and what allows it.
 Inside Docker: `--security-opt seccomp=unconfined --security-opt apparmor=unconfined`.""",

@@ -26,6 +26,7 @@ from imagewright.events import (
     LayerReady,
     Noted,
     Resolved,
+    StepOutput,
     TaskEnded,
     TaskOutput,
     TaskStarted,
@@ -178,6 +179,8 @@ class Console:
                 self._pushed(event)
             case FileDownloaded():
                 self._downloaded(event)
+            case StepOutput():
+                self._draw(f"  {clean(event.title)} | {clean(event.text)}")
             case TaskOutput():
                 self._print(event_text.task_output(event, self.terminal))
             case TaskEnded():

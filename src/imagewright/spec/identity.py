@@ -26,6 +26,7 @@ REQUIRING = frozenset(
         "pip_index",
         "pip_extra_index_url",
         "pip_extra_args",
+        "apt_packages",
         "base_image",
         "python_exec",
     }

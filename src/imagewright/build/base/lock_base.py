@@ -153,9 +153,9 @@ def _same(first: str, second: str) -> bool:
         return first == second
 
 
-def _default_base(spec: ImageSpec, platform: Platform, session: Session) -> LockedBase:
-    started = time.monotonic()
-    place = Archive(
+def debian_archive(session: Session) -> Archive:
+    """Debian's archives, as this machine reaches them."""
+    return Archive(
         mirrors(session),
         session.transport,
         Path(session.debian_keyring or DEBIAN_KEYRING),
@@ -163,8 +163,12 @@ def _default_base(spec: ImageSpec, platform: Platform, session: Session) -> Lock
         offline=session.offline,
         upgrade=session.upgrade,
     )
+
+
+def _default_base(spec: ImageSpec, platform: Platform, session: Session) -> LockedBase:
+    started = time.monotonic()
     try:
-        base = resolve_base(spec.python, platform, place, listen=session.listen)
+        base = resolve_base(spec.python, platform, debian_archive(session), listen=session.listen)
     except LockError as error:
         error.where = error.where or spec.where_of(spec.python)
         raise

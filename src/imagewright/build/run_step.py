@@ -1,0 +1,151 @@
+"""Runs a step in the sandbox over the layers below it; what it changed becomes a layer."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from imagewright.build.step import GIVEN, SCRATCH, Step
+from imagewright.build.step_failure import cannot_start, failed
+from imagewright.errors import SandboxError, StoreError
+from imagewright.events import Listener, StepOutput
+from imagewright.layer.encoder import Fast
+from imagewright.layer.planned import Inputs, Sink
+from imagewright.layer.writer import LayerWriter
+from imagewright.oci.digest import DiffID
+from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, mount_points, probe, run
+from imagewright.sandbox.bwrap import STEP_CAPABILITIES, Bubblewrap, find_bubblewrap
+from imagewright.sandbox.difference import difference, write_changes
+from imagewright.sandbox.owners import with_owners
+from imagewright.sandbox.process import Stop
+from imagewright.sandbox.rootfs import Rootfs, StoredLayer
+from imagewright.sandbox.unpack import remove
+from imagewright.sandbox.users import UnknownUser
+from imagewright.spec import ImageSpec
+
+_KEPT_LINES = 40
+
+
+class StepRunner:
+    """Runs the steps of builds below a cache folder. Safe to share between threads."""
+
+    def __init__(self, cache: Path, bubblewrap: Bubblewrap, listen: Listener) -> None:
+        self._rootfs = Rootfs(cache / "rootfs")
+        self._bubblewrap = bubblewrap
+        self._listen = listen
+        self._stop = Stop()
+
+    def stop(self) -> None:
+        """End what runs at once; called from another thread."""
+        self._stop.stop()
+
+    def run(self, name: str, step: Step, below: Sequence[StoredLayer], inputs: Inputs, out: Sink) -> DiffID:
+        """Run a step of image ``name``, and write the layer of what it changed.
+
+        Raises:
+            BuildError: IW301, the command failed, or took too long; IW302, what it left cannot be in a layer.
+            SandboxError: IW601, the machine does not let the sandbox be made.
+            StoreError: There is no space.
+        """
+        with self._rootfs.lease():
+            try:
+                # Beside the unpacked layers, as overlayfs wants it; what a killed process leaves there, prune removes.
+                work = Path(tempfile.mkdtemp(dir=self._rootfs.folder, prefix="step-"))
+            except OSError as error:
+                raise StoreError(f"cannot write {self._rootfs.folder}", why=str(error)) from error
+            try:
+                return self._run(name, step, below, inputs, out, work)
+            finally:
+                remove([str(work)])
+
+    def _run(
+        self, name: str, step: Step, below: Sequence[StoredLayer], inputs: Inputs, out: Sink, work: Path
+    ) -> DiffID:
+        stack = self._rootfs.prepare(below)
+        binds = _given(step, inputs, work)
+        upper = work / "overlay"
+        (upper / "upper").mkdir(parents=True)
+        (upper / "upper").chmod(0o755)
+        command = Command(
+            step.argv,
+            step.env,
+            step.workdir,
+            "0",
+            binds,
+            network=step.network,
+            timeout_seconds=step.timeout_seconds,
+            capabilities=STEP_CAPABILITIES,
+        )
+        last: deque[str] = deque(maxlen=_KEPT_LINES)
+
+        def said(line: str) -> None:
+            last.append(line)
+            self._listen(StepOutput(name, step.title, line))
+
+        began = time.time()
+        try:
+            ended = run(self._bubblewrap, stack, command, on_stdout=said, on_stderr=said, upper=upper, stop=self._stop)
+        except (CannotStart, UnknownUser, ValueError) as error:
+            raise cannot_start(step, name, str(error), below=len(below)) from error
+        if ended.exit_code or ended.timed_out or ended.stopped:
+            raise failed(step, name, ended, tuple(last), below=len(below), ordinary=os.geteuid() != 0)
+        ignored = (*mount_points(stack, command), *step.ignored)
+        changes = difference(upper / "upper", stack, ignored=ignored, newest=began)
+        with LayerWriter(out, encoder=Fast()) as writer:
+            write_changes(changes if os.geteuid() == 0 else with_owners(changes, below), writer)
+        return writer.diff_id
+
+
+def _given(step: Step, inputs: Inputs, work: Path) -> tuple[Bind, ...]:
+    """The files of the step, in a folder that it can only read, and an empty one to write to."""
+    if not step.files and not step.texts:
+        return ()
+    given, scratch = work / "given", work / "scratch"
+    given.mkdir(mode=0o755)
+    scratch.mkdir(mode=0o755)
+    for name, text in step.texts:
+        (given / name).write_text(text, encoding="utf-8")
+    for name, file in step.files:
+        path = inputs.path(file)
+        try:
+            os.link(path, given / name)
+        except OSError:  # another file system
+            shutil.copyfile(path, given / name)
+    return (Bind(given, GIVEN), Bind(scratch, SCRATCH, writable=True))
+
+
+def stepping_fields(spec: ImageSpec) -> tuple[str, ...]:
+    """The fields of a spec, and of those that it is based on, that need a sandbox."""
+    specs = [spec]
+    while isinstance(specs[-1].base_image, ImageSpec):
+        specs.append(specs[-1].base_image)
+    return tuple(field for field in ("apt_packages", "commands") if any(getattr(one, field) for one in specs))
+
+
+def step_runner(spec: ImageSpec, cache: Path, listen: Listener) -> StepRunner | None:
+    """What runs the spec's steps; None when it has none. Asked before any other work of a build.
+
+    Raises:
+        SandboxError: IW601, the machine lets no sandbox be made, and these fields need one.
+    """
+    fields = stepping_fields(spec)
+    if not fields:
+        return None
+    try:
+        bubblewrap = find_bubblewrap()
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix="probe-") as folder:
+            probe(bubblewrap, Path(folder))
+    except SandboxError as error:
+        raise SandboxError(
+            f"this machine does not let imagewright make a sandbox, which {' and '.join(fields)} of image {spec.name!r} "
+            f"need{'s' if len(fields) == 1 else ''}",
+            code="IW601",
+            why=[*error.why[:1], "Images with only Python packages and files still build here."],
+            fix=[*error.fix[:1], f"or leave {' and '.join(fields)} out"],
+            where=spec.where_of(fields[0]),
+        ) from error
+    return StepRunner(cache, bubblewrap, listen)

@@ -1,0 +1,80 @@
+"""A layer that is what a command changes: planned as any layer, and made in the sandbox over the layers below it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from imagewright.errors import Where
+from imagewright.layer import writer as layer_writer
+from imagewright.layer.encoder import Fast
+from imagewright.layer.planned import InputFile
+from imagewright.oci.digest import Digest, canonical_json, digest_of
+from imagewright.sandbox import difference
+
+GIVEN = "/imagewright/step"
+"""Where a step finds the files that it was given, read-only; ``SCRATCH`` is empty and writable, and gone at its end."""
+
+SCRATCH = "/imagewright/scratch"
+
+VERSION = 1
+"""Goes into the key of every step. Count it up when a step is run in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Which field made the step, for messages: command ``number`` of ``count``, or all Debian packages together."""
+
+    field: Literal["commands", "apt_packages"]
+    text: str
+    number: int = 1
+    count: int = 1
+    where: Where | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and everything that decides what it leaves. ``below`` are the keys of all layers under it, in order.
+
+    ``files`` and ``texts`` are what it finds in `GIVEN`, by name. ``ignored`` is left out of the layer, as
+    `imagewright.sandbox.difference` takes it. A key is a promise of the same command on the same layers, not of the
+    same bytes: a command may look at the clock or ask the network.
+    """
+
+    title: str
+    below: tuple[Digest, ...]
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    workdir: str
+    network: bool
+    origin: Origin = field(compare=False)
+    files: tuple[tuple[str, InputFile], ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
+    ignored: tuple[str, ...] = ()
+    timeout_seconds: float | None = None
+
+    @cached_property
+    def key(self) -> Digest:
+        """A digest over the layers below, the command and its surroundings, and what makes the layer of them."""
+        return digest_of(
+            canonical_json(
+                {
+                    "kind": "step",
+                    "version": [VERSION, difference.VERSION, layer_writer.VERSION],
+                    "encoder": Fast().id,
+                    "below": list(self.below),
+                    "argv": list(self.argv),
+                    "env": dict(self.env),
+                    "workdir": self.workdir,
+                    "network": self.network,
+                    "files": [[name, file.digest] for name, file in self.files],
+                    "texts": [list(pair) for pair in self.texts],
+                    "ignored": list(self.ignored),
+                }
+            )
+        )
+
+    @property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """The files that have to be downloaded for it."""
+        return tuple(file for _, file in self.files)
