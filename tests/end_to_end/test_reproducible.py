@@ -73,7 +73,7 @@ def test_nothing_around_a_build_reaches_the_image(cache: Path, tmp_path: Path) -
         else:
             shutil.copytree(known, folder / "cache", symlinks=True)
         project = _project(folder / around.place, APP, around.umask)
-        _give(around.uid, folder, cache)
+        _give(around.uid, folder)
         digests[around] = _build(around, folder / "cache", project)
         if around.cache == "warm":
             assert _build(around, folder / "cache", project, "--force") == digests[around]
@@ -108,7 +108,9 @@ def _give(uid: int, *folders: Path) -> None:
     """Let this user write there."""
     if os.geteuid() == 0 and uid:
         for folder in folders:
-            subprocess.run(["chown", "--recursive", f"{uid}:{uid}", str(folder)], check=True, timeout=60)
+            subprocess.run(
+                ["chown", "--recursive", "--no-dereference", f"{uid}:{uid}", str(folder)], check=True, timeout=60
+            )
 
 
 def _build(around: Surroundings, cache: Path, project: Path, *options: str) -> str:
