@@ -342,3 +342,16 @@ def test_a_full_disk(tmp_path: Path) -> None:
         layout.tag(make_image({"b": b"small"}).push_to(layout), "b:1")
     finally:
         subprocess.run(["umount", str(mount)], check=True, timeout=30)
+
+
+def test_a_tag_of_what_a_registry_has_counts_only_while_all_of_it_is_here(tmp_path: Path) -> None:
+    """Nothing waits for the disk for it; what a power cut takes away makes the image one that is not here."""
+    layout, made = Layout(tmp_path), make_image()
+    manifest = made.push_to(layout)
+
+    layout.tag(manifest, "localhost:30000/demo:v1", durable=False)
+
+    assert layout.resolve("localhost:30000/demo:v1") == manifest
+    layer = Descriptor.from_json(json.loads(b"".join(layout.fetch(manifest)))["layers"][0])
+    layout.path(layer).unlink()
+    assert Layout(tmp_path).resolve("localhost:30000/demo:v1") is None

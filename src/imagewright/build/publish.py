@@ -97,9 +97,9 @@ def publish(
         workshop.store.push(image.config_descriptor, [image.config])
         workshop.store.push(image.descriptor, [image.manifest])
         push_started = time.monotonic()
-        # The tag comes last, so that it never dangles, and waits for the disk: the registry is told meanwhile.
-        with beside(lambda: workshop.store.tag(image.descriptor, local_tag(reference))):
-            pusher.finish(image, whole=True)
+        # The tags come last, so that none ever dangles. The one that the result stands on waits for the disk.
+        workshop.store.tag(image.descriptor, local_tag(reference), durable=destination is None)
+        pusher.finish(image, whole=True)
     else:
         pusher.finish(image, whole=False)
     uploaded = [one for one in carried if one.uploaded]

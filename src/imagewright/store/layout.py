@@ -128,8 +128,12 @@ class Layout:
         images = [StoredImage(name, _without_name(entry)) for name, entry in named if name]
         return sorted(images, key=lambda image: image.name_tag)
 
-    def tag(self, manifest: Descriptor, tag: str) -> None:
-        """Let ``tag`` point to a manifest that is here, with all that it names, all of it on disk."""
+    def tag(self, manifest: Descriptor, tag: str, *, durable: bool = True) -> None:
+        """Let ``tag`` point to a manifest that is here, with all that it names, all of it on disk.
+
+        What a registry has as well need not be ``durable``: nothing waits for the disk then. After a power cut blobs
+        may be gone, and the tag is one whose image is not here.
+        """
         self._prepare()
         with self._locked():
             if not self.path(manifest).exists():
@@ -139,7 +143,8 @@ class Layout:
                 return
             entry = replace(manifest, annotations={**manifest.annotations, REF_NAME: tag})
             others = [other for other in self._index() if other.annotations.get(REF_NAME) != tag]
-            self._sync()
+            if durable:
+                self._sync()
             self._write_index([*others, entry])
 
     def untag(self, tag: str) -> bool:
