@@ -7,6 +7,7 @@ It needs root, docker-registry and Debian's docker.io (README.md). The table goe
 """
 
 import argparse
+import compileall
 import json
 import os
 import platform
@@ -25,6 +26,7 @@ from meter_report import Measured, table
 from peers import Peer, peer, write_source
 from workloads import PYTHON, WORKLOADS, Workload
 
+import imagewright
 from imagewright.packages.pypi.indexes_pip import pip_config_files, read_pip_settings
 
 HERE = Path(__file__).parent
@@ -265,6 +267,8 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
         bench = Bench(Ours(work / "ours", registry.place, wheels), None, registry)
         write_source(bench.ours.folder / "app", "0")
         say("preparing our side")
+        # As an installation does it: a checkout has no bytecode where PYTHONDONTWRITEBYTECODE is set.
+        compileall.compile_dir(str(Path(imagewright.__path__[0])), quiet=2)
         bench.prepare_ours(workloads)
         if not arguments.no_peer:
             say("preparing the peer: flytekit, dockerd, base image")
