@@ -17,6 +17,7 @@ from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.target import Target
+from imagewright.parallel import run_all
 from imagewright.spec import ImageSpec
 
 AMD64 = Platform("linux", "amd64")
@@ -130,3 +131,14 @@ def test_the_settings_of_indexes_are_part_of_the_question_and_passwords_are_not(
     assert ask(UV_INDEX="https://example.com/simple") != ask()
     assert ask(UV_INDEX_ACME_PASSWORD="secret") == ask(HOME="/home/a") == ask()
     assert question(asked, PipSettings(no_index=True), Session(tmp_path)) != ask()
+
+
+def test_threads_remember_at_once(tmp_path: Path) -> None:
+    """Images of one command ask the same question at the same time: none takes another's half-written file away."""
+    memory = RememberedLocks(tmp_path)
+    asked = digest_of(b"question")
+
+    run_all(lambda _: memory.remember(asked, LOCK), range(400), jobs=8)
+
+    assert memory.find(asked) == LOCK
+    assert [path.name for path in tmp_path.iterdir()] == [f"{hex_of(asked)}.json"]

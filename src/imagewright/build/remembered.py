@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -40,7 +41,7 @@ class RememberedLocks:
         """Keep the lock that this led to."""
         path = self._path(asked)
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
         temporary.write_bytes(canonical_json({"resolved": int(self._now()), "lock": lock.to_json()}))
         temporary.replace(path)
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -145,7 +146,7 @@ def _recall(path: Path, url: str, keyring: Digest) -> dict[str, Any]:
 
 def _remember(path: Path, about: dict[str, Any], release: ReleaseFile | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     temporary.write_text(json.dumps({"format": _FORMAT, **about, "release": asdict(release) if release else None}))
     temporary.replace(path)
 

@@ -8,6 +8,7 @@ against none and 0.1 s. See docs/decisions/0032-what-uv-believes.md.
 import os
 import re
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -87,6 +88,6 @@ def _speaks_of_uv(file: Path) -> bool:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
