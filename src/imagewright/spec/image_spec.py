@@ -21,7 +21,15 @@ from imagewright.spec.fields import CHECKS, LOCAL_REGISTRY, Refused
 from imagewright.spec.files import Copied, copied_files, source_files, source_root_of, spelled
 from imagewright.spec.identity import REQUIRING, spelled_fields
 from imagewright.spec.names import local_path
-from imagewright.spec.requirements import PROJECT_LOCKS, spelled_local, spelled_project, spelled_requirements
+from imagewright.spec.requirements import (
+    PROJECT,
+    PROJECT_LOCKS,
+    PYLOCK,
+    kind_of,
+    spelled_local,
+    spelled_project,
+    spelled_requirements,
+)
 
 if TYPE_CHECKING:
     from enum import Enum
@@ -386,7 +394,8 @@ class ImageSpec:
         if self.requirements is None:
             return
         file = self.directory / self.requirements
-        if file.name in PROJECT_LOCKS and self.packages:
+        kind = kind_of(file)
+        if kind in (*PROJECT_LOCKS, PYLOCK) and self.packages:
             raise Refused(
                 "packages",
                 list(self.packages),
@@ -396,7 +405,7 @@ class ImageSpec:
             )
         if in_task_container():
             return
-        for needed in (file, file.with_name("pyproject.toml") if file.name in PROJECT_LOCKS else file):
+        for needed in (file, file.with_name(PROJECT) if kind in PROJECT_LOCKS else file):
             if not needed.is_file():
                 raise Refused(
                     "requirements",

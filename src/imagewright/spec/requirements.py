@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from imagewright.errors import redacted
 from imagewright.oci.digest import Digest, digest_of
@@ -16,21 +18,65 @@ from imagewright.spec.names import local_path, without_userinfo
 PROJECT_LOCKS = ("uv.lock", "poetry.lock")
 """Locks that are read together with the pyproject.toml beside them."""
 
+PYLOCK, PROJECT, SCRIPT, LINES = "pylock.toml", "pyproject.toml", "script", "requirements.txt"
+"""The other kinds of files: PEP 751, PEP 621, PEP 723, and pip's lines."""
+
+_PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
+_SCRIPT = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _INCLUDE = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)(?:\s*=?\s*)(?P<file>\S.*?)\s*(?:\s#.*)?")
 _EDITABLE = re.compile(r"\s*(?:-e|--editable)(?:\s*=?\s*)(?P<path>\S.*?)\s*(?:\s#.*)?")
+_OPTIONS = re.compile(r"\s--|\s#")
+
+
+def kind_of(file: Path) -> str:
+    """Which kind of file it is, by its name: one of `PROJECT_LOCKS`, or of the four others.
+
+    Source: packaging.python.org, "pylock.toml Specification", "File Name", for ``pylock.NAME.toml``.
+    """
+    if file.name in PROJECT_LOCKS:
+        return file.name
+    if _PYLOCK.fullmatch(file.name):
+        return PYLOCK
+    if file.name == PROJECT:
+        return PROJECT
+    return SCRIPT if file.suffix == ".py" else LINES
+
+
+def script_block(text: str) -> str | None:
+    """The metadata that a script carries in its comments, as TOML, or None without any.
+
+    Source: packaging.python.org, "Inline script metadata" (PEP 723), the regular expression of its reference.
+    """
+    match = _SCRIPT.search(text + "\n")
+    if match is None:
+        return None
+    return "".join(line[2:] if line.startswith("# ") else line[1:] for line in match["content"].splitlines(True))
 
 
 def spelled_requirements(file: Path) -> list[list[object]]:
     """The contents of a requirements file, and of every file that it takes in, as plain values to be hashed.
 
     Each under the name that it is called by, so that the folder they lie in does not matter. Line ends do not, either.
+    Of a script only its metadata counts. What a lock names by its path needs no reading: it has the digest in it.
     """
-    if file.name in PROJECT_LOCKS:
-        return [[file.name, _text_digest(file)], ["pyproject.toml", _text_digest(file.with_name("pyproject.toml"))]]
+    kind = kind_of(file)
+    if kind in PROJECT_LOCKS:
+        return [[kind, _text_digest(file)], [PROJECT, _text_digest(file.with_name(PROJECT))]]
     found: dict[str, object] = {}
-    if file.suffix == ".toml":
-        return [[file.name, _text_digest(file)]]
-    _follow("requirements.txt", file, found)
+    if kind == PYLOCK:
+        found[PYLOCK] = _text_digest(file)
+    elif kind == PROJECT:
+        found[PROJECT] = _text_digest(file)
+        _follow_project(_parsed(file, _read(file)), file.parent, found)
+    elif kind == SCRIPT:
+        block = script_block(_read(file)) or ""
+        found[SCRIPT] = digest_of(without_userinfo(block).encode())
+        lock = file.with_name(file.name + ".lock")
+        if lock.is_file():
+            found["script.lock"] = _text_digest(lock)
+        _follow_project({"project": _parsed(file, block)}, file.parent, found)
+    else:
+        _follow(LINES, file, found)
     return [[name, found[name]] for name in sorted(found)]
 
 
@@ -63,10 +109,63 @@ def _follow(name: str, file: Path, found: dict[str, object]) -> None:
             continue
         match = _EDITABLE.fullmatch(line)
         is_requirement = not line.lstrip().startswith(("#", "-"))
-        path = match["path"] if match else local_path(line.partition(" #")[0]) if is_requirement else ""
+        path = match["path"] if match else local_path(_OPTIONS.split(line, maxsplit=1)[0]) if is_requirement else ""
         if path:
             local = spelled_local("requirements", path, file.parent)
             found[os.path.normpath(os.path.join(os.path.dirname(name), path))] = local
+
+
+def _follow_project(document: Mapping[str, Any], folder: Path, found: dict[str, object]) -> None:
+    """The local files that pyproject.toml installs, or reads its dependencies from. What is missing is left to uv."""
+    for path in sorted(set(_local_paths(document))):
+        if os.path.exists(folder / path):
+            found[os.path.normpath(path)] = spelled_local("requirements", path, folder)
+    for path in dynamic_files(document):
+        if os.path.isfile(folder / path):
+            _follow(os.path.normpath(path), folder / path, found)
+
+
+def dynamic_files(document: Mapping[str, Any]) -> list[str]:
+    """The requirements files that setuptools takes a project's dependencies from.
+
+    Source: setuptools documentation, "Dynamic Metadata".
+    """
+    table = _table(document, "tool", "setuptools", "dynamic", "dependencies")
+    files = table.get("file", ())
+    return [files] if isinstance(files, str) else [name for name in files if isinstance(name, str)]
+
+
+def _local_paths(document: Mapping[str, Any]) -> Iterator[str]:
+    project = _table(document, "project")
+    lists = [
+        project.get("dependencies", ()),
+        *_table(project, "optional-dependencies").values(),
+        *_table(document, "dependency-groups").values(),
+    ]
+    for requirement in (item for items in lists if isinstance(items, list) for item in items):
+        if isinstance(requirement, str) and (path := local_path(requirement)):
+            yield path
+    for sources in (_table(document, "tool", "uv", "sources"), _table(project, "tool", "uv", "sources")):
+        for source in sources.values():
+            for one in source if isinstance(source, list) else [source]:
+                if isinstance(one, dict) and isinstance(one.get("path"), str):
+                    yield one["path"]
+
+
+def _table(document: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    for name in names:
+        inner = document.get(name)
+        document = inner if isinstance(inner, dict) else {}
+    return document
+
+
+def _parsed(file: Path, text: str) -> Mapping[str, Any]:
+    import tomllib  # Python 3.11: a task container, which may be older, never asks what an image is made of
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise Refused("requirements", file.name, f"is not TOML: {error}", fix="correct it") from None
 
 
 def _logical_lines(file: Path) -> list[str]:

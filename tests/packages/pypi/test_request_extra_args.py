@@ -30,7 +30,6 @@ def test_flags_are_translated(text: str, expected: ExtraArgs) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("--no-binary :all:", "--no-binary"),
         ("--pre --frobnicate", "--frobnicate"),
         ("-t /lib", "-t"),
         ("numpy", "numpy"),

@@ -256,14 +256,14 @@ def test_an_include_that_is_missing(failure: Failure, tmp_path: Path) -> None:
     assert failure(file=file).startswith("IW102 exit 2: uv cannot read the requirements file requirements.txt")
 
 
-@pytest.mark.parametrize("name", ["uv.lock", "poetry.lock", "pyproject.toml"])
+@pytest.mark.parametrize("name", ["Pipfile.lock", "environment.yml", "setup.cfg", "other.toml"])
 def test_files_of_other_tools(failure: Failure, tmp_path: Path, name: str) -> None:
     """They are refused by name, with a way out, before uv is run."""
     (tmp_path / name).write_text("")
 
     text = failure(file=tmp_path / name)
 
-    assert text.startswith(f"IW204 exit 3: requirements={name!r} is ")
+    assert text.startswith(f"IW204 exit 3: requirements={name!r} is a kind of file that imagewright does not know")
     assert "requirements.txt" in text
 
 

@@ -33,7 +33,7 @@ def test_what_uv_is_given(recorder: Uv, target: Target, tmp_path: Path) -> None:
     compiled = run_uv(
         recorder,
         ("numpy", "a @ https://user:canary@example.com/a.whl"),
-        tmp_path / "requirements.txt",
+        [tmp_path / "requirements.txt"],
         replace(target, python_full_version="3.11.2"),
         directory=tmp_path,
         arguments=["--offline"],
@@ -61,9 +61,7 @@ def test_uv_that_fails(recorder: Uv, target: Target, tmp_path: Path) -> None:
     """Its status and its words are returned, and no lock."""
     Path(recorder.executable).write_text("#!/bin/sh\necho no >&2\nexit 2\n")
 
-    compiled = run_uv(
-        recorder, ("numpy",), None, target, directory=tmp_path, arguments=(), environment={}, previous="x"
-    )
+    compiled = run_uv(recorder, ("numpy",), (), target, directory=tmp_path, arguments=(), environment={}, previous="x")
 
     assert (compiled.status, compiled.text, compiled.said) == (2, "", "no\n")
 
@@ -71,7 +69,7 @@ def test_uv_that_fails(recorder: Uv, target: Target, tmp_path: Path) -> None:
 def test_uv_that_is_gone(target: Target, tmp_path: Path) -> None:
     """A program that cannot be started is an error that says how to get it."""
     with pytest.raises(SandboxError) as caught:
-        run_uv(Uv(tmp_path, {}, executable=str(tmp_path / "no-uv")), ("a",), None, target,
+        run_uv(Uv(tmp_path, {}, executable=str(tmp_path / "no-uv")), ("a",), (), target,
                directory=tmp_path, arguments=(), environment={})  # fmt: skip
 
     assert caught.value.code == "IW602"

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 from imagewright.packages.pypi.indexes_login import Logins, read_logins
 from imagewright.packages.pypi.indexes_pip import PipSettings
+from imagewright.packages.pypi.indexes_uv import uv_index_urls
 from imagewright.packages.pypi.request import Request
 from imagewright.packages.pypi.request_extra_args import ExtraArgs, parse_extra_args
+from imagewright.packages.pypi.requirements_file import FileOptions, read_options
 
 _TLS = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 
@@ -24,11 +26,14 @@ class Indexes:
 def configure_indexes(request: Request, extra: ExtraArgs, pip: PipSettings, environ: Mapping[str, str]) -> Indexes:
     """The flags and variables for uv. A setting of the spec beats uv's own variable, which beats pip's setting.
 
+    What the lines of a requirements file say is the spec's, after its fields.
+
     An index of the spec comes before the default one and is never outbid by it (uv's ``first-index``). Where only
     pip's own settings name more than one index, they keep pip's meaning: the best version wins wherever it is.
     """
-    spec_extra = (*request.extra_index_urls, *extra.extra_index_urls)
-    spec_default = request.index_url or extra.index_url
+    file = read_options(request.requirements_file, environ) if request.requirements_file else FileOptions()
+    spec_extra = (*request.extra_index_urls, *extra.extra_index_urls, *file.extra_index_urls)
+    spec_default = request.index_url or extra.index_url or file.index_url
     own_extra = tuple(environ.get("UV_INDEX", "").split())
     uv_extra = bool(own_extra or environ.get("UV_EXTRA_INDEX_URL"))
     pip_extra = () if uv_extra else pip.extra_index_urls
@@ -48,21 +53,26 @@ def configure_indexes(request: Request, extra: ExtraArgs, pip: PipSettings, envi
         environment["UV_FIND_LINKS"] = ",".join(link.replace(",", "%2C") for link in dict.fromkeys(links))
     environment |= _transport(pip, environ)
 
-    arguments = [f"--allow-insecure-host={host}" for host in (*extra.trusted_hosts, *pip.trusted_hosts)]
+    arguments = [
+        f"--allow-insecure-host={host}" for host in (*extra.trusted_hosts, *file.trusted_hosts, *pip.trusted_hosts)
+    ]
     if pip.no_index and not spec_default:
         arguments.append("--no-index")
-    if pip.prereleases and "--prerelease" not in extra.uv and not environ.get("UV_PRERELEASE"):
+    if (pip.prereleases or file.prereleases) and "--prerelease" not in extra.uv and not environ.get("UV_PRERELEASE"):
         arguments.append("--prerelease=allow")
     arguments += [f"--constraints={file}" for file in pip.constraints]
     if pip_extra and not spec_extra and "--index-strategy" not in extra.uv and not environ.get("UV_INDEX_STRATEGY"):
         arguments.append("--index-strategy=unsafe-best-match")
-    logins = read_logins(_urls(default, indexes, links, environ), environ)
+    folders = (request.directory, *([request.requirements_file.parent] if request.requirements_file else []))
+    urls = _urls(default, (*indexes, *file.find_links), links, environ)
+    logins = read_logins([*urls, *uv_index_urls(environ, folders)], environ)
     return Indexes(tuple(arguments), environment, logins, pip.notes)
 
 
 def logins_of(request: Request, pip: PipSettings, environ: Mapping[str, str]) -> Logins:
     """The logins for the indexes that the request's packages may come from: what a download needs."""
-    return configure_indexes(request, parse_extra_args(request.extra_args, where=request.where), pip, environ).logins
+    extra = parse_extra_args(request.extra_args, kind=request.kind, where=request.where)
+    return configure_indexes(request, extra, pip, environ).logins
 
 
 def _transport(pip: PipSettings, environ: Mapping[str, str]) -> dict[str, str]:

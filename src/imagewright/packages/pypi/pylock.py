@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -20,13 +21,16 @@ from packaging.pylock import (
     PylockSelectError,
     PylockValidationError,
 )
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
-from imagewright.errors import LockError
+from imagewright.errors import LockError, SpecError
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, hex_of
+from imagewright.packages.pypi.allowed import Allowed, keep_allowed
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.pylock_tags import environment, wheel_tags
+from imagewright.packages.pypi.requirements_file import from_source
+from imagewright.packages.pypi.selection import Selection
 from imagewright.packages.target import Target
 
 Pin = Callable[[str, Digest | None], InputFile]
@@ -44,15 +48,34 @@ class ChosenWheel:
     size: int | None
 
 
-def choose_wheels(text: str, target: Target, *, directory: Path) -> tuple[ChosenWheel, ...]:
+def choose_wheels(
+    text: str,
+    target: Target,
+    *,
+    directory: Path,
+    selection: Selection = Selection(),  # noqa: B008 - frozen
+    allowed: Mapping[str, Allowed] = MappingProxyType({}),
+) -> tuple[ChosenWheel, ...]:
     """The wheels that the lock ``text`` gives the target, by name. Paths in it are relative to ``directory``.
+
+    ``selection`` names extras and groups of the lock. Wheels that ``allowed`` does not let in are passed over.
 
     Raises:
         LockError: It is not a lock, is for another environment, or a package has no wheel for the target.
     """
     try:
-        lock = Pylock.from_dict(tomllib.loads(text))
-        chosen = list(lock.select(environment=environment(target), tags=wheel_tags(target)))
+        document = tomllib.loads(text)
+        if isinstance(packages := document.get("packages"), list) and allowed:
+            keep_allowed(packages, allowed)
+        lock = Pylock.from_dict(document)
+        chosen = list(
+            lock.select(
+                environment=environment(target),
+                tags=wheel_tags(target),
+                extras=_extras(lock, selection),
+                dependency_groups=_groups(lock, selection),
+            )
+        )
     except (tomllib.TOMLDecodeError, PylockValidationError) as error:
         raise LockError("the lock is not a pylock.toml file", code="IW202", why=str(error)) from error
     except PylockSelectError as error:
@@ -112,6 +135,26 @@ def file_url(path: Path) -> str:
     return "file://" + quote(str(path))
 
 
+def _extras(lock: Pylock, selection: Selection) -> list[str]:
+    known = {canonicalize_name(name) for name in lock.extras or ()}
+    wanted = known if selection.all_extras else {canonicalize_name(name) for name in selection.extras}
+    return _known("extra", wanted, known)
+
+
+def _groups(lock: Pylock, selection: Selection) -> list[str]:
+    known = {canonicalize_name(name) for name in lock.dependency_groups or ()}
+    default = {canonicalize_name(name) for name in lock.default_groups or ()}
+    known |= default
+    wanted = known if selection.all_groups else default | {canonicalize_name(name) for name in selection.groups}
+    return _known("group", wanted - {canonicalize_name(name) for name in selection.without_groups}, known)
+
+
+def _known(what: str, wanted: set[NormalizedName], known: set[NormalizedName]) -> list[str]:
+    if unknown := sorted(wanted - known):
+        raise SpecError(f"pip_extra_args: the lock has no {what} {unknown[0]!r}")
+    return sorted(wanted)
+
+
 def _chosen(
     package: Package,
     file: PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist,
@@ -126,25 +169,17 @@ def _chosen(
             url = _url(file.url, file.path, directory)
             version = _version_in(url) or version
             if not url.endswith(".whl"):
-                raise _from_source(str(package.name), "an sdist")
+                raise from_source(str(package.name), "an sdist")
         case PackageSdist():
             raise LockError(
                 f"{package.name} {version} has no wheel for Python {target.python} on {target.platform} (source only)",
                 code="IW203",
             )
         case PackageDirectory():
-            raise _from_source(str(package.name), f"the folder {file.path}")
+            raise from_source(str(package.name), f"the folder {file.path}")
         case PackageVcs():
-            raise _from_source(str(package.name), f"a {file.type} repository")
+            raise from_source(str(package.name), f"a {file.type} repository")
     return ChosenWheel(canonicalize_name(package.name), version, url, _digest(file.hashes), file.size)
-
-
-def _from_source(name: str, source: str) -> LockError:
-    return LockError(
-        f"{name} comes from {source}, and the native builder does not build packages from source yet",
-        code="IW204",
-        fix="make a wheel of it (pip wheel, or uv build --wheel) and name the .whl file",
-    )
 
 
 def _url(url: str | None, path: str | None, directory: Path) -> str:

@@ -1,8 +1,8 @@
 """What a target accepts, as packaging and uv say it: environment markers, wheel tags, and uv's platform name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from packaging.markers import Environment
+from packaging.markers import Environment, InvalidMarker, Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags
 
 from imagewright.errors import LockError
@@ -52,6 +52,20 @@ def environment(target: Target) -> Environment:
         "python_version": target.python,
         "sys_platform": "linux",
     }
+
+
+def holds(marker: str, target: Target, extras: Iterable[str] = ()) -> bool:
+    """Whether a marker holds on the target, with any of the extras or without one; "" always does.
+
+    Raises:
+        LockError: It is no marker.
+    """
+    try:
+        parsed = Marker(marker) if marker.strip() else None
+    except InvalidMarker as error:
+        raise LockError(f"{marker!r} is not an environment marker", code="IW202", why=str(error)) from error
+    known = {name: str(value) for name, value in environment(target).items()}
+    return parsed is None or any(parsed.evaluate({**known, "extra": extra}) for extra in ("", *extras))
 
 
 def wheel_tags(target: Target) -> tuple[Tag, ...]:

@@ -3,15 +3,17 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imagewright.errors import SpecError, Where
+from imagewright.errors import LockError, SpecError, Where
+from imagewright.packages.pypi.requirements_file import check_sources, from_source, source_in
 from imagewright.packages.target import Target
+from imagewright.spec.requirements import LINES, kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """Requirements and where to look for them, as the user wrote them.
 
-    ``requirements_file`` is in pip's syntax and absolute; relative paths in ``requirements`` are relative to
+    ``requirements_file`` is absolute, and any of the kinds that `kind_of` tells apart by name; relative paths in ``requirements`` are relative to
     ``directory``. ``index_url`` replaces the default index; ``extra_index_urls`` are asked before it, and the first
     index that has a package is the only one it may come from. ``extra_args`` are pip's (or uv's) flags in one string.
     ``image`` and ``where`` are for error texts alone.
@@ -27,16 +29,19 @@ class Request:
     image: str = ""
     where: Where | None = None
 
+    @property
+    def kind(self) -> str:
+        """The kind of the requirements file, "" without one."""
+        return kind_of(self.requirements_file) if self.requirements_file is not None else ""
+
 
 def check_request(request: Request) -> None:
     """Refuse what is known to be wrong before uv is asked.
 
     Raises:
         SpecError: A requirement is no requirement.
-        LockError: The requirements file is of a kind that is not built yet.
+        LockError: Something would have to be built from source, or the file is of a kind that is not known.
     """
-    from imagewright.packages.pypi.requirements_file import check_kind
-
     for requirement in request.requirements:
         if requirement.lstrip().startswith("-"):
             raise SpecError(
@@ -50,8 +55,26 @@ def check_request(request: Request) -> None:
                 fix='write one requirement in each entry, as "numpy==1.26.4"',
                 where=place(request.where, requirement),
             )
+        if source := source_in(requirement):
+            raise from_source(f"packages: {requirement!r}", source, where=place(request.where, requirement))
     if request.requirements_file is not None:
-        check_kind(request.requirements_file, where=request.where)
+        _check_file(request.requirements_file, request.where)
+
+
+def _check_file(path: Path, where: Where | None) -> None:
+    if not path.is_file():
+        raise SpecError(f"requirements: there is no file {path}", fix="correct the path", where=where)
+    if kind_of(path) != LINES:
+        return
+    if path.suffix in (".toml", ".lock", ".cfg", ".yml", ".yaml", ".json"):
+        raise LockError(
+            f"requirements={path.name!r} is a kind of file that imagewright does not know",
+            code="IW204",
+            why="known: uv.lock, poetry.lock, pylock.toml, pyproject.toml, scripts (.py) and lines of pip's (any .txt or .in)",
+            fix=f"{'conda_packages for conda; ' if path.suffix in ('.yml', '.yaml') else ''}export it as requirements.txt",
+            where=where,
+        )
+    check_sources(path)
 
 
 def place(where: Where | None, part: str) -> Where | None:

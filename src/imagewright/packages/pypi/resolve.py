@@ -1,24 +1,33 @@
 """Requirements become a lock: exact wheels for one target, each pinned by digest."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from packaging.utils import canonicalize_name
+import tomli_w
 
-from imagewright.errors import ImagewrightError, IntegrityError, LockError, Where
-from imagewright.packages.pypi.indexes import configure_indexes
+from imagewright.errors import ImagewrightError, LockError
+from imagewright.packages.pypi.allowed import Allowed, allowed_by_lines, check_allowed
+from imagewright.packages.pypi.indexes import Indexes, configure_indexes
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
-from imagewright.packages.pypi.pylock import Pin, choose_wheels, pin_wheels, write_lock
+from imagewright.packages.pypi.poetry_lock import read_poetry_lock
+from imagewright.packages.pypi.project import Sources, project_sources, read_project
+from imagewright.packages.pypi.pylock import ChosenWheel, Pin, choose_wheels, pin_wheels, write_lock
 from imagewright.packages.pypi.request import Request, check_request
-from imagewright.packages.pypi.request_extra_args import parse_extra_args
-from imagewright.packages.pypi.requirements_file import read_lines
+from imagewright.packages.pypi.request_extra_args import ExtraArgs, parse_extra_args
+from imagewright.packages.pypi.requirements_file import read_lines, read_options
 from imagewright.packages.pypi.resolve_default_index import default_index_config
 from imagewright.packages.pypi.resolve_errors import explain
 from imagewright.packages.pypi.resolve_errors_network import explain_network
 from imagewright.packages.pypi.resolve_other_wheels import other_wheels
-from imagewright.packages.pypi.resolve_uv import Uv, run_uv
+from imagewright.packages.pypi.resolve_uv import Compiled, Uv, run_uv
+from imagewright.packages.pypi.selection import Selection
+from imagewright.packages.pypi.uv_lock import export
+from imagewright.spec.requirements import PROJECT, PYLOCK, SCRIPT
 
 _VERSION = re.compile(r"\d+(?:\.\d+)*(?:(?:a|b|rc)\d+)?(?:\.post\d+)?(?:\.dev\d+)?(?:\+[a-z0-9]+(?:\.[a-z0-9]+)*)?")
 
@@ -35,6 +44,34 @@ class Resolution:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A lock for the target or for more, what to take of it, and which of its files are allowed.
+
+    ``every_hash`` says who wants every file to be allowed by a hash.
+    """
+
+    text: str
+    directory: Path
+    selection: Selection = Selection()  # noqa: RUF009 - frozen
+    allowed: Mapping[str, Allowed] = field(default_factory=dict)
+    every_hash: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """How uv is asked: `resolve`'s own arguments."""
+
+    uv: Uv
+    pip: PipSettings
+    offline: bool
+    upgrade: bool
+    previous: str
+    fixed: Sequence[tuple[str, str]]
+    present: Sequence[tuple[str, str]]
+
+
 def resolve(
     request: Request,
     *,
@@ -47,12 +84,12 @@ def resolve(
     fixed: Sequence[tuple[str, str]] = (),
     present: Sequence[tuple[str, str]] = (),
 ) -> Resolution:
-    """Let uv resolve the request for its target.
+    """Let uv resolve the request for its target, or take what a lock says for it.
 
     ``previous`` is an earlier lock whose versions are kept where they still fit; ``upgrade`` forgets it and asks the
     index anew. ``fixed`` are names and versions that the base image has where wheels go: no other version is taken.
-    ``present`` are those that it has elsewhere: they are taken where they fit. ``offline`` uses uv's cache alone. ``pin`` is asked for the digests and sizes that the index does not
-    tell.
+    ``present`` are those that it has elsewhere: they are taken where they fit. ``offline`` uses uv's cache alone.
+    ``pin`` is asked for the digests and sizes that the index does not tell.
 
     Raises:
         SpecError, LockError: The request cannot be understood, or not be satisfied.
@@ -62,41 +99,96 @@ def resolve(
     check_request(request)
     if not request.requirements and request.requirements_file is None:
         return Resolution((), write_lock((), request.target))
-    extra = parse_extra_args(request.extra_args, where=request.where)
-    indexes = configure_indexes(request, extra, pip, uv.environ)
-    arguments = [*indexes.arguments, *extra.uv]
+    extra = parse_extra_args(request.extra_args, kind=request.kind, where=request.where)
+    found = _find(request, extra, _Asking(uv, pip, offline, upgrade, previous, fixed, present))
+    with _placed(request):
+        chosen = choose_wheels(
+            found.text, request.target, directory=found.directory, selection=found.selection, allowed=found.allowed
+        )
+        _check_fixed(chosen, fixed)
+    wheels = pin_wheels(chosen, pin)
+    check_allowed(wheels, found.allowed, all_of_them=found.every_hash)
+    return Resolution(wheels, write_lock(wheels, request.target), found.notes)
+
+
+def _find(request: Request, extra: ExtraArgs, asking: _Asking) -> _Found:
+    file = request.requirements_file
+    if file is None:
+        return _compile(request, extra, asking, Sources(()))
+    if request.kind == PYLOCK:
+        return _Found(file.read_text(encoding="utf-8-sig"), file.parent, extra.selection)
+    if request.kind == "uv.lock":
+        exported = export(request, asking.uv, extra.selection, offline=asking.offline)
+        return _Found(exported.compiled.text, exported.compiled.directory, notes=exported.notes)
+    if request.kind == "poetry.lock":
+        return _poetry(request, extra, asking)
+    if request.kind == SCRIPT and not request.requirements and file.with_name(f"{file.name}.lock").is_file():
+        read_project(file, request)
+        exported = export(request, asking.uv, extra.selection, script=file, offline=asking.offline)
+        return _Found(exported.compiled.text, exported.compiled.directory)
+    if request.kind in (PROJECT, SCRIPT):
+        return _compile(request, extra, asking, project_sources(request, file, extra.selection))
+    allowed = allowed_by_lines(read_lines(file), request.target)
+    wants_all = extra.require_hashes or read_options(file, asking.uv.environ).require_hashes
+    every = "--require-hashes" if wants_all else ""
+    return _compile(request, extra, asking, Sources((file,)), allowed=allowed, every_hash=every)
+
+
+def _poetry(request: Request, extra: ExtraArgs, asking: _Asking) -> _Found:
+    with _placed(request):
+        pins = read_poetry_lock(request, extra.selection)
+    if not pins.requirements:
+        return _Found(write_lock((), request.target), request.directory)
+    with TemporaryDirectory(prefix="imagewright-poetry-") as folder:
+        project = Path(folder) / PROJECT
+        project.write_text(tomli_w.dumps(pins.as_project()), encoding="utf-8")
+        return _compile(request, extra, asking, Sources((project,), ("--no-deps",)), allowed=pins.allowed)
+
+
+def _compile(
+    request: Request,
+    extra: ExtraArgs,
+    asking: _Asking,
+    sources: Sources,
+    *,
+    allowed: Mapping[str, Allowed] | None = None,
+    every_hash: str = "",
+) -> _Found:
+    uv = asking.uv
+    indexes = configure_indexes(request, extra, asking.pip, uv.environ)
+    arguments = [*indexes.arguments, *extra.uv, *sources.arguments]
     config = default_index_config(uv, indexes.environment, request.directory)
     arguments += [f"--config-file={config}"] if config else []
-    arguments += ["--offline"] if offline else []
+    arguments += ["--offline"] if asking.offline else []
     # --upgrade forgets what uv would take for an earlier lock, and that is how it learns what is present.
-    arguments += ["--refresh" if present else "--upgrade"] if upgrade else []
+    arguments += ["--refresh" if asking.present else "--upgrade"] if asking.upgrade else []
     compiled = run_uv(
         uv,
         request.requirements,
-        request.requirements_file,
+        sources.files,
         request.target,
         directory=request.directory,
         arguments=arguments,
         environment=indexes.environment,
-        previous=_preferences(present) or ("" if upgrade else previous),
-        constraints=[f"{name}=={version}" for name, version in fixed],
+        previous=_preferences(asking.present) or ("" if asking.upgrade else asking.previous),
+        constraints=[f"{name}=={version}" for name, version in asking.fixed],
     )
     if compiled.status != 0:
-        failed = explain_network(compiled.said, request, indexes.logins, uv.environ) or explain(
-            compiled.said,
-            request,
-            other_wheels=lambda requirement: other_wheels(requirement, request, uv, arguments, indexes.environment),
-        )
-        raise _with_fixed(failed, compiled.said, fixed)
-    try:
-        chosen = choose_wheels(compiled.text, request.target, directory=compiled.directory)
-    except LockError as error:
-        error.where = error.where or request.where
-        raise
-    wheels = pin_wheels(chosen, pin)
-    _check_hashes(request, wheels)
+        failed = _explained(compiled, request, uv, indexes, arguments)
+        raise _with_fixed(failed, compiled.said, asking.fixed)
     notes = (f"pip's settings are passed on to uv: {'; '.join(indexes.notes)}",) if indexes.notes else ()
-    return Resolution(wheels, write_lock(wheels, request.target), notes)
+    return _Found(compiled.text, compiled.directory, allowed=allowed or {}, every_hash=every_hash, notes=notes)
+
+
+def _explained(
+    compiled: Compiled, request: Request, uv: Uv, indexes: Indexes, arguments: list[str]
+) -> ImagewrightError:
+    plain = [argument for argument in arguments if not argument.startswith(("--extra=", "--all-extras", "--group="))]
+    return explain_network(compiled.said, request, indexes.logins, uv.environ) or explain(
+        compiled.said,
+        request,
+        other_wheels=lambda requirement: other_wheels(requirement, request, uv, plain, indexes.environment),
+    )
 
 
 def _preferences(present: Sequence[tuple[str, str]]) -> str:
@@ -119,17 +211,23 @@ def _with_fixed(error: ImagewrightError, said: str, fixed: Sequence[tuple[str, s
     return error
 
 
-def _check_hashes(request: Request, wheels: Sequence[LockedWheel]) -> None:
-    """uv reads the hashes of a requirements file but does not hold a lock to them, as pip's install would."""
-    if request.requirements_file is None:
-        return
-    locked = {wheel.name: wheel for wheel in wheels}
-    for line in read_lines(request.requirements_file):
-        wheel = locked.get(canonicalize_name(line.name))
-        if line.hashes and wheel is not None and wheel.file.digest not in line.hashes:
-            raise IntegrityError(
-                f"{wheel.filename} is none of the files that {line.file.name} allows by --hash",
-                why=[f"the index has {wheel.file.digest}", *(f"allowed is {digest}" for digest in sorted(line.hashes))],
-                fix="if the file on the index is the right one, write its digest into the requirements file",
-                where=Where(str(line.file), line.number, line.text.partition(" --hash")[0], line.name),
+def _check_fixed(chosen: Sequence[ChosenWheel], fixed: Sequence[tuple[str, str]]) -> None:
+    """A lock knows nothing of the base image: where it wants another version, there can be no image."""
+    there = dict(fixed)
+    for wheel in chosen:
+        if there.get(wheel.name, wheel.version) != wheel.version:
+            raise LockError(
+                f"the lock has {wheel.name} {wheel.version}, and the base image has {wheel.name} {there[wheel.name]}",
+                code="IW202",
+                fix="lock that version, or ask for the lock's in the base image's own ImageSpec",
             )
+
+
+@contextmanager
+def _placed(request: Request) -> Iterator[None]:
+    """Errors that know no place in the user's files get the spec's."""
+    try:
+        yield
+    except ImagewrightError as error:
+        error.where = error.where or request.where
+        raise

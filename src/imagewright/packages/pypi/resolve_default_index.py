@@ -9,10 +9,11 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from imagewright.oci.digest import canonical_json, digest_of, hex_of
+from imagewright.packages.pypi.indexes_uv import uv_config_files
 from imagewright.packages.pypi.resolve_uv import Uv
 
 _CONFIGURED = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_CONFIG_FILE", "UV_NO_CONFIG")
@@ -31,7 +32,7 @@ def default_index_config(uv: Uv, environment: Mapping[str, str], directory: Path
     environ = {**uv.environ, **environment}
     if any(environ.get(name) for name in _CONFIGURED):
         return None
-    if any(_speaks_of_uv(file) for file in _config_files(environ, directory)):
+    if any(_speaks_of_uv(file) for file in uv_config_files(environ, directory)):
         return None
     program = Path(uv.program())
     try:
@@ -65,18 +66,6 @@ def _default_url(program: Path) -> str | None:
     ).stdout
     found = re.search(r"--default-index\b.*?by default:\s+<(https://[^>\s\"]+)>", help_text, flags=re.DOTALL)
     return found[1] if found else None
-
-
-def _config_files(environ: Mapping[str, str], directory: Path) -> Iterator[Path]:
-    """Where uv looks for its configuration. Source: uv documentation, "Configuration files"."""
-    home = Path(environ.get("HOME", "/nonexistent"))
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv/uv.toml"
-    for system in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":"):
-        yield Path(system) / "uv/uv.toml"
-    yield Path("/etc/uv/uv.toml")
-    for folder in (directory.absolute(), *directory.absolute().parents):
-        yield folder / "uv.toml"
-        yield folder / "pyproject.toml"
 
 
 def _speaks_of_uv(file: Path) -> bool:

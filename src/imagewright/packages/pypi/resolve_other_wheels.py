@@ -23,7 +23,7 @@ def other_wheels(
         compiled = run_uv(
             uv,
             (requirement,),
-            None,
+            (),
             replace(request.target, python=python, python_full_version=""),
             directory=request.directory,
             arguments=[*arguments, "--no-deps"],

@@ -1,4 +1,4 @@
-"""Run ``uv pip compile``: the one place that knows uv's command line."""
+"""Run ``uv pip compile`` and ``uv export``: the one place that knows uv's command line."""
 
 import subprocess
 import sys
@@ -57,7 +57,7 @@ class Compiled:
 def run_uv(
     uv: Uv,
     requirements: Sequence[str],
-    file: Path | None,
+    files: Sequence[Path],
     target: Target,
     *,
     directory: Path,
@@ -69,18 +69,52 @@ def run_uv(
 ) -> Compiled:
     """Resolve for the target with wheels alone. Versions in the lock ``previous`` are kept where they still fit.
 
-    ``platform`` is uv's flag for it where that is not to be the target's.
+    ``files`` are of pip's kind, projects or scripts. ``platform`` is uv's flag for it where that is not to be the target's.
 
     Nothing is built and no interpreter is looked for: the one that runs this serves as uv's, whatever the target's is.
     """
+    rest = [
+        f"--python-version={full_version(target)}",
+        platform or f"--python-platform={uv_platform(target)}",
+        "--no-header", "--no-annotate", *arguments, *(["-"] if requirements else []), *map(str, files),
+    ]  # fmt: skip
+    text = "".join(f"{requirement}\n" for requirement in requirements)
+    return _run(
+        uv, ("pip", "compile"), rest, directory, environment, text=text, previous=previous, constraints=constraints
+    )
+
+
+def export_lock(
+    uv: Uv, folder: Path, *, script: Path | None = None, arguments: Sequence[str], offline: bool = False
+) -> Compiled:
+    """What ``uv.lock`` in ``folder`` (or the lock of ``script``) says, as a lock that knows several environments.
+
+    uv's own configuration counts and no setting of the spec does: the lock has every file's address and digest.
+    """
+    rest = [
+        *(["--script", str(script)] if script else ["--no-emit-project"]), "--no-header", *arguments,
+        *(["--offline"] if offline else []),
+    ]  # fmt: skip
+    return _run(uv, ("export",), rest, folder, {})
+
+
+def _run(
+    uv: Uv,
+    command: Sequence[str],
+    rest: Sequence[str],
+    directory: Path,
+    environment: Mapping[str, str],
+    *,
+    text: str = "",
+    previous: str = "",
+    constraints: Sequence[str] = (),
+) -> Compiled:
     environ = {name: value for name, value in {**uv.environ, **environment}.items() if name not in _NOT_PASSED}
     for name, value in _DEFAULTS.items():
         environ.setdefault(name, value)
-    command = [
-        uv.program(), "pip", "compile", "--format=pylock.toml", f"--python-version={full_version(target)}",
-        platform or f"--python-platform={uv_platform(target)}", f"--python={sys.executable}", "--no-python-downloads",
-        "--no-build", f"--cache-dir={uv.cache}", "--no-header", "--no-annotate", "--no-progress", "--color=never",
-        *arguments,
+    common = [
+        "--format=pylock.toml", f"--python={sys.executable}", "--no-python-downloads", "--no-build",
+        f"--cache-dir={uv.cache}", "--no-progress", "--color=never",
     ]  # fmt: skip
     with TemporaryDirectory(prefix="imagewright-lock-") as folder:
         lock = Path(folder).resolve() / "pylock.toml"
@@ -89,11 +123,11 @@ def run_uv(
         if constraints:
             limits = lock.with_name("constraints.txt")
             limits.write_text("".join(f"{constraint}\n" for constraint in constraints), encoding="utf-8")
-            command = [*command, f"--constraints={limits}"]
+            common.append(f"--constraints={limits}")
         try:
             said = subprocess.run(
-                [*command, f"--output-file={lock}", *(["-"] if requirements else []), *([str(file)] if file else [])],
-                input="".join(f"{requirement}\n" for requirement in requirements).encode(),
+                [uv.program(), *command, *common, f"--output-file={lock}", *rest],
+                input=text.encode(),
                 stdout=subprocess.DEVNULL,  # the lock is in the file
                 stderr=subprocess.PIPE,
                 cwd=directory,
@@ -109,8 +143,8 @@ def run_uv(
                 code="IW202",
                 fix="narrow the requirements down: exact versions leave less to try",
             ) from error
-        text = lock.read_bytes()[:_MOST_OUTPUT].decode() if lock.exists() and said.returncode == 0 else ""
-    return Compiled(said.returncode, text, said.stderr[-65536:].decode(errors="replace"), lock.parent)
+        found = lock.read_bytes()[:_MOST_OUTPUT].decode() if lock.exists() and said.returncode == 0 else ""
+    return Compiled(said.returncode, found, said.stderr[-65536:].decode(errors="replace"), lock.parent)
 
 
 def _no_uv(error: OSError) -> SandboxError:
