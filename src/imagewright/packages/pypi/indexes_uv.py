@@ -19,7 +19,10 @@ def uv_config_files(environ: Mapping[str, str], directory: Path) -> Iterator[Pat
 
 
 def uv_index_urls(environ: Mapping[str, str], directories: tuple[Path, ...]) -> list[str]:
-    """The indexes that the configuration files name, as ``name=url`` or ``url``. A file that cannot be read names none."""
+    """The indexes that the configuration files name (Poetry's sources too, which uv is given), as ``name=url`` or ``url``.
+
+    A file that cannot be read names none.
+    """
     if environ.get("UV_NO_CONFIG"):
         return []
     named = environ.get("UV_CONFIG_FILE")
@@ -33,9 +36,10 @@ def _urls(file: Path) -> Iterator[str]:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return
+    poetry = document.get("tool", {}).get("poetry", {})
     table = document.get("tool", {}).get("uv", {}) if file.name == "pyproject.toml" else document
     for place in (table, table.get("pip", {})):
-        for index in _list(place.get("index")):
+        for index in (*_list(place.get("index")), *_list(poetry.get("source"))):
             if isinstance(index, dict) and isinstance(index.get("url"), str):
                 yield f"{index['name']}={index['url']}" if isinstance(index.get("name"), str) else index["url"]
         for key in ("index-url", "extra-index-url", "find-links"):

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
 
 from imagewright.errors import LockError, SpecError
 from imagewright.packages.pypi.pylock_tags import full_version
-from imagewright.packages.pypi.request import Request
+from imagewright.packages.pypi.request import Request, place
 from imagewright.packages.pypi.selection import Selection
 from imagewright.spec.requirements import SCRIPT, dynamic_files, kind_of, script_block
 
@@ -33,6 +34,7 @@ def project_sources(request: Request, file: Path, selection: Selection) -> Sourc
     document = read_project(file, request)
     project = document if kind_of(file) == SCRIPT else document.get("project", {})
     check_python(str(project.get("requires-python", "")), file.name, request)
+    _check_selection(selection, project, document, file.name, request)
     flags = (
         f"--project={file.parent}",
         *(f"--extra={name}" for name in selection.extras),
@@ -80,6 +82,25 @@ def read_project(file: Path, request: Request) -> Mapping[str, Any]:
             where=request.where,
         )
     return document
+
+
+def _check_selection(
+    selection: Selection, project: Mapping[str, Any], document: Mapping[str, Any], name: str, request: Request
+) -> None:
+    known_extras = {canonicalize_name(extra) for extra in project.get("optional-dependencies", {})}
+    known_groups = {canonicalize_name(group) for group in document.get("dependency-groups", {})}
+    dynamic = "optional-dependencies" in project.get("dynamic", ())
+    for what, wanted, known in (
+        ("extra", () if dynamic else selection.extras, known_extras),
+        ("dependency group", selection.groups, known_groups),
+    ):
+        for one in wanted:
+            if canonicalize_name(one) not in known:
+                raise SpecError(
+                    f"pip_extra_args: {name} has no {what} {one!r}",
+                    why=[f"it has {', '.join(sorted(known)) or 'none'}"],
+                    where=place(request.where, one),
+                )
 
 
 def check_python(requires: str, name: str, request: Request) -> None:

@@ -176,7 +176,7 @@ def _chosen(
                 code="IW203",
             )
         case PackageDirectory():
-            raise from_source(str(package.name), f"the folder {file.path}")
+            raise from_source(str(package.name), f"the folder {normpath(directory / file.path)}")
         case PackageVcs():
             raise from_source(str(package.name), f"a {file.type} repository")
     return ChosenWheel(canonicalize_name(package.name), version, url, _digest(file.hashes), file.size)

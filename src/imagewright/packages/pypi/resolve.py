@@ -230,4 +230,6 @@ def _placed(request: Request) -> Iterator[None]:
         yield
     except ImagewrightError as error:
         error.where = error.where or request.where
+        if error.code == "IW204" and request.kind == "uv.lock":
+            error.fix = (*error.fix, 'or leave it out: pip_extra_args="--no-emit-workspace", or --no-emit-package NAME')
         raise

@@ -85,9 +85,10 @@ def _explained(raw: str, request: Request, uv: Uv, script: Path | None) -> Image
     assert file is not None
     name, beside = (f"{script.name}.lock", script.name) if script else (file.name, "pyproject.toml")
     command = f"uv lock --script {script.name}" if script else "uv lock"
-    lines = [line.strip() for line in redacted(raw).splitlines() if line.strip() and not line.startswith("Using")][:6]
+    lines = [line.strip() for line in redacted(raw).splitlines() if not line.startswith(("Using ", "Resolved "))]
+    lines = [line for line in lines if line][:6]
     if absent := _ABSENT.search(raw):
-        wanted = absent["name"] or absent["package"]
+        wanted = absent["name"] or absent["member"]
         return SpecError(
             f"pip_extra_args: there is no {wanted!r} in {name}", why=lines, where=place(request.where, wanted)
         )
