@@ -14,9 +14,7 @@ from imagewright.packages.pypi.resolve_errors_network import explain_network
 from imagewright.packages.pypi.resolve_uv import Compiled, Uv, export_lock
 from imagewright.packages.pypi.selection import Selection, uv_export_flags
 
-_ABSENT = re.compile(
-    r"(?:Extra|Group) `?(?P<name>[^`\s]+)`? is not defined|[Pp]ackage `(?P<package>[^`]+)`.* not found"
-)
+_ABSENT = re.compile(r"(?:Extra|Group) `(?P<name>[^`]+)` is not defined|not have a member (?P<member>[^\s:]+)")
 
 
 @dataclass(frozen=True, slots=True)
