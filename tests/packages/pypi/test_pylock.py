@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagewright.errors import LockError
+from imagewright.errors import LockError, SpecError
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, digest_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.pylock import choose_wheels, pin_wheels, without_userinfo, write_lock
+from imagewright.packages.pypi.selection import Selection
 from imagewright.packages.target import Target
 
 TARGET = Target(Platform("linux", "amd64"), "3.11", "/usr/bin/python3.11", ("glibc", "2.36"))
@@ -163,3 +164,28 @@ def test_a_lock_that_was_written_is_read_the_same(items: list[tuple[str, int, by
 def test_userinfo_is_taken_out(url: str, expected: str) -> None:
     """Only in front of the host is it a login."""
     assert without_userinfo(url) == expected
+
+
+def test_extras_and_groups_of_a_lock(tmp_path: Path) -> None:
+    """The default groups unless they are left out, and what is asked for; a name that the lock lacks is refused."""
+    packages = "".join(
+        wheel_package(f"{name}-1-py3-none-any.whl", name=name).replace("wheels", f'marker = "{marker}"\nwheels')
+        for name, marker in (
+            ("fast", "'gpu' in extras"),
+            ("linter", "'dev' in dependency_groups"),
+            ("writer", "'docs' in dependency_groups"),
+        )
+    )
+    text = lock('extras = ["gpu"]\ndependency-groups = ["dev", "docs"]\ndefault-groups = ["docs"]\n' + packages)
+
+    def names(selection: Selection) -> list[str]:
+        return [wheel.name for wheel in choose_wheels(text, TARGET, directory=tmp_path, selection=selection)]
+
+    assert names(Selection()) == ["writer"]
+    assert names(Selection(extras=("GPU",), groups=("dev",))) == ["fast", "linter", "writer"]
+    assert names(Selection(all_extras=True, without_groups=("docs",))) == ["fast"]
+    assert names(Selection(all_groups=True)) == ["linter", "writer"]
+    with pytest.raises(SpecError, match="the lock has no extra 'nope'"):
+        names(Selection(extras=("nope",)))
+    with pytest.raises(SpecError, match="the lock has no group 'nope'"):
+        names(Selection(groups=("nope",)))

@@ -1,6 +1,7 @@
 """Requirements become exact wheels for a target that is not this machine."""
 
 import os
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -9,9 +10,12 @@ import pytest
 
 from imagewright.build.download import Downloads
 from imagewright.errors import IntegrityError, LockError
+from imagewright.layer.planned import InputFile
+from imagewright.oci.digest import digest_of, hex_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.pypi.indexes_pip import PipSettings, pip_config_files, read_pip_settings
-from imagewright.packages.pypi.pylock import Pin, choose_wheels
+from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.packages.pypi.pylock import Pin, choose_wheels, write_lock
 from imagewright.packages.pypi.request import Request
 from imagewright.packages.pypi.resolve import resolve
 from imagewright.packages.pypi.resolve_uv import Uv
@@ -164,6 +168,161 @@ def test_hashes_of_a_requirements_file_are_kept_to(
     assert (caught.value.where.line, caught.value.where.part) == (3, "demo")
     assert right.digest in caught.value.why[0]
     assert wrong.digest in caught.value.why[1]
+
+
+def test_the_wheel_that_a_hash_allows_is_chosen(
+    index: PackageIndex, uv: Uv, pin: Pin, target: Target, tmp_path: Path
+) -> None:
+    """Where a version has several wheels that fit, as pip does it: the best one of those that are allowed."""
+    plain, native = make_wheel("demo", "1"), make_wheel("demo", "1", tag="cp311-cp311-manylinux_2_28_x86_64")
+    index.add(native, plain)
+    file = tmp_path / "requirements.txt"
+
+    def chosen(text: str) -> str:
+        file.write_text(text)
+        (wheel,) = resolve(Request((), target, requirements_file=file), uv=uv, pin=pin).wheels
+        return wheel.filename
+
+    assert chosen("demo==1\n") == native.filename
+    assert chosen(f"demo==1 --hash={plain.digest}\n") == plain.filename
+    assert chosen(f"demo==1 --hash={plain.digest} --hash={native.digest}\n") == native.filename
+    assert (
+        chosen(
+            f"demo==1 ; python_version >= '3' --hash={plain.digest}\n"
+            f"demo==1 ; python_version < '3' --hash={native.digest}\n"
+        )
+        == plain.filename
+    )
+
+
+@pytest.mark.parametrize("where", ["file", "field"])
+def test_hashes_of_everything_can_be_required(
+    index: PackageIndex, uv: Uv, pin: Pin, target: Target, tmp_path: Path, where: str
+) -> None:
+    """--require-hashes wants one for dependencies as well; the fix is the line to write."""
+    demo, dep = make_wheel("demo", "1", requires=["dep"]), make_wheel("dep", "2")
+    index.add(demo, dep)
+    file = tmp_path / "requirements.txt"
+    file.write_text(("--require-hashes\n" if where == "file" else "") + f"demo==1 --hash={demo.digest}\n")
+    request = Request((), target, requirements_file=file, extra_args="--require-hashes" if where == "field" else "")
+
+    with pytest.raises(IntegrityError, match="dep 2 has no hash, and --require-hashes wants one") as caught:
+        resolve(request, uv=uv, pin=pin)
+
+    assert f"dep==2 --hash={dep.digest}" in caught.value.fix[0]
+    file.write_text(f"{file.read_text()}dep==2 --hash={dep.digest}\n")
+    assert versions(request, uv, pin) == {"demo": "1", "dep": "2"}
+
+
+def test_options_in_a_requirements_file(index: PackageIndex, uv: Uv, pin: Pin, target: Target, tmp_path: Path) -> None:
+    """Its indexes come before all that is configured elsewhere, and --pre counts, which uv passes over."""
+    index.add(make_wheel("demo", "9"), make_wheel("early", "1"), make_wheel("early", "2rc1"))
+    private = PackageIndex([make_wheel("demo", "1")])
+    file = tmp_path / "requirements.txt"
+    with private.serve() as url:
+        file.write_text(f"--extra-index-url {url}\n--trusted-host example.com\n--prefer-binary\n--pre\ndemo\nearly\n")
+        assert versions(Request((), target, requirements_file=file), uv, pin) == {"demo": "1", "early": "2rc1"}
+
+        file.write_text(f"-i {url}\ndemo\n")
+        assert versions(Request((), target, requirements_file=file), uv, pin) == {"demo": "1"}
+        assert versions(Request((), target, requirements_file=file, index_url=index.url), uv, pin) == {"demo": "9"}
+
+
+def test_a_local_wheel_in_a_requirements_file(index: PackageIndex, uv: Uv, target: Target, tmp_path: Path) -> None:
+    """By its path from the file, with its hash checked."""
+    local = make_wheel("local", "1")
+    (tmp_path / "app/dist").mkdir(parents=True)
+    PackageIndex([local]).write(tmp_path / "app/dist")
+    file = tmp_path / "app/requirements.txt"
+    file.write_text(f"./dist/{local.filename} --hash={local.digest}\n")
+    pin = Downloads(tmp_path / "files", Transport()).pin
+    request = Request((), target, requirements_file=file, directory=tmp_path / "app")
+
+    assert versions(request, uv, pin) == {"local": "1"}
+    (tmp_path / "app/dist" / local.filename).write_bytes(make_wheel("local", "1", files={"x.py": ""}).data)
+    with pytest.raises(IntegrityError, match=r"is none of the files that requirements\.txt allows by --hash"):
+        resolve(request, uv=uv, pin=pin)
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("-e ./project", "a folder, to be installed in place"),
+        ("--editable=project", "a folder, to be installed in place"),
+        ("./project", "a folder"),
+        ("project @ file:///srv/project", "a folder"),
+        ("demo @ git+https://example.com/demo.git@main", "a git repository"),
+        ("git+ssh://git@example.com/demo.git", "a git repository"),
+        ("hg+https://example.com/demo", "a hg repository"),
+        ("https://example.com/demo-1.tar.gz", "an sdist"),
+        ("demo @ https://example.com/demo-1.zip ; python_version > '3'", "an sdist"),
+    ],
+)
+def test_what_would_have_to_be_built_is_refused_by_its_line(
+    target: Target, tmp_path: Path, pin: Pin, line: str, what: str
+) -> None:
+    """Before uv, or a clone: file and line, and what to do instead."""
+    (tmp_path / "base.txt").write_text(f"\n{line}\n")
+    (tmp_path / "requirements.txt").write_text("-r base.txt\n")
+    request = Request((), target, requirements_file=tmp_path / "requirements.txt")
+
+    with pytest.raises(LockError, match=re.escape(f"{line} is {what}, and the native builder")) as caught:
+        resolve(request, uv=Uv(tmp_path, {}, executable="/nonexistent"), pin=pin)
+
+    where = caught.value.where
+    assert (caught.value.code, where and (Path(where.file).name, where.line)) == ("IW204", ("base.txt", 2))
+
+
+def test_a_repository_in_packages_is_refused(target: Target, tmp_path: Path, pin: Pin) -> None:
+    """As a line of a file is."""
+    request = Request(("demo @ git+https://example.com/demo.git",), target)
+
+    with pytest.raises(LockError, match="is a git repository") as caught:
+        resolve(request, uv=Uv(tmp_path, {}, executable="/nonexistent"), pin=pin)
+
+    assert caught.value.code == "IW204"
+
+
+def test_a_lock_of_pep_751(index: PackageIndex, uv: Uv, target: Target, tmp_path: Path) -> None:
+    """What it says for the target, from where it says; a file that is another one by now is not taken."""
+    demo, arm = make_wheel("demo", "1", tag="py3-none-manylinux_2_28_x86_64"), make_wheel("demo", "2")
+    index.add(demo)
+    local = make_wheel("local", "3")
+    (tmp_path / "locks").mkdir()
+    PackageIndex([local]).write(tmp_path / "locks")
+    file = tmp_path / "locks/pylock.train.toml"
+    files = index.url.replace("simple/", "files/")
+    file.write_text(
+        'lock-version = "1.0"\ncreated-by = "somebody"\n'
+        f'[[packages]]\nname = "demo"\nversion = "1"\nmarker = "platform_machine == \'x86_64\'"\n'
+        f'wheels = [{{ url = "{files}{demo.filename}", hashes = {{ sha256 = "{hex_of(demo.digest)}" }} }}]\n'
+        f'[[packages]]\nname = "demo"\nversion = "2"\nmarker = "platform_machine == \'aarch64\'"\n'
+        f'wheels = [{{ url = "{files}{arm.filename}", hashes = {{ sha256 = "{hex_of(arm.digest)}" }} }}]\n'
+        f'[[packages]]\nname = "local"\narchive = {{ path = "{local.filename}", '
+        f'hashes = {{ sha256 = "{hex_of(local.digest)}" }} }}\n'
+    )
+    downloads = Downloads(tmp_path / "files", Transport())
+    request = Request((), target, requirements_file=file)
+
+    first, second = resolve(request, uv=uv, pin=downloads.pin).wheels
+
+    assert (first.version, first.file.digest, first.file.size) == ("1", demo.digest, len(demo.data))
+    assert (second.name, second.version, second.file.digest) == ("local", "3", local.digest)
+    (tmp_path / "locks" / local.filename).write_bytes(b"another")
+    with pytest.raises(IntegrityError, match="local-3"):
+        resolve(request, uv=uv, pin=downloads.pin)
+
+
+def test_a_lock_that_contradicts_the_base(uv: Uv, pin: Pin, target: Target, tmp_path: Path) -> None:
+    """Its version is not the one that the base image has where wheels go."""
+    file = tmp_path / "pylock.toml"
+    wheel = LockedWheel("demo", "2", InputFile("https://example.com/demo-2-py3-none-any.whl", digest_of(b""), 0))
+    file.write_text(write_lock((wheel,), target))
+    request = Request((), target, requirements_file=file)
+
+    assert resolve(request, uv=uv, pin=pin, fixed=[("demo", "2")]).wheels == (wheel,)
+    with pytest.raises(LockError, match="the lock has demo 2, and the base image has demo 1"):
+        resolve(request, uv=uv, pin=pin, fixed=[("demo", "1")])
 
 
 def test_an_earlier_lock_is_kept_until_upgrade(index: PackageIndex, uv: Uv, pin: Pin, target: Target) -> None:

@@ -38,8 +38,8 @@ def _urls(file: Path) -> Iterator[str]:
         return
     poetry = document.get("tool", {}).get("poetry", {})
     table = document.get("tool", {}).get("uv", {}) if file.name == "pyproject.toml" else document
-    for place in (table, table.get("pip", {})):
-        for index in (*_list(place.get("index")), *_list(poetry.get("source"))):
+    for place in (table, table.get("pip", {}), {"index": poetry.get("source")}):
+        for index in _list(place.get("index")):
             if isinstance(index, dict) and isinstance(index.get("url"), str):
                 yield f"{index['name']}={index['url']}" if isinstance(index.get("name"), str) else index["url"]
         for key in ("index-url", "extra-index-url", "find-links"):

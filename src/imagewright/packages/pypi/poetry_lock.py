@@ -62,6 +62,21 @@ def read_poetry_lock(request: Request, selection: Selection) -> Pins:
     file = request.requirements_file
     assert file is not None
     lock, project = _read(file, request), _read(file.with_name("pyproject.toml"), request)
+    try:
+        return _pins_in(lock, project, file.parent, selection, request)
+    except (KeyError, TypeError, AttributeError) as error:  # a value is missing, or of another kind
+        raise LockError(
+            "poetry.lock is not a lock of Poetry's",
+            code="IW202",
+            why=f"{type(error).__name__}: {error}",
+            fix="poetry lock",
+            where=request.where,
+        ) from error
+
+
+def _pins_in(
+    lock: Mapping[str, Any], project: Mapping[str, Any], folder: Path, selection: Selection, request: Request
+) -> Pins:
     metadata = lock.get("metadata", {})
     _check_fresh(metadata, project, request)
     if not allows(metadata.get("python-versions", "*"), full_version(request.target)):
@@ -80,7 +95,7 @@ def read_poetry_lock(request: Request, selection: Selection) -> Pins:
         chosen = follow(packages, project, groups, extras, request.target)
     else:
         chosen = [package for package in packages if _wanted(package, groups, extras, request)]
-    return _pins(chosen, metadata.get("files", {}), file.parent, request)
+    return _pins(chosen, metadata.get("files", {}), folder, request)
 
 
 def _read(file: Path, request: Request) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from packaging.pylock import (
 )
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
-from imagewright.errors import LockError, SpecError
+from imagewright.errors import IntegrityError, LockError, SpecError
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, hex_of
 from imagewright.packages.pypi.allowed import Allowed, keep_allowed
@@ -86,17 +86,25 @@ def choose_wheels(
 
 
 def pin_wheels(chosen: Iterable[ChosenWheel], pin: Pin) -> tuple[LockedWheel, ...]:
-    """The wheels as pinned files; ``pin`` is asked where the digest or the size is not known."""
-    return tuple(
-        LockedWheel(
-            wheel.name,
-            wheel.version,
-            InputFile(wheel.url, wheel.digest, wheel.size)
-            if wheel.digest is not None and wheel.size is not None
-            else pin(wheel.url, wheel.digest),
+    """The wheels as pinned files; ``pin`` is asked where the digest or the size is not known.
+
+    Raises:
+        IntegrityError: A file is another one than the lock says.
+    """
+    return tuple(LockedWheel(wheel.name, wheel.version, _pinned(wheel, pin)) for wheel in chosen)
+
+
+def _pinned(wheel: ChosenWheel, pin: Pin) -> InputFile:
+    if wheel.digest is not None and wheel.size is not None:
+        return InputFile(wheel.url, wheel.digest, wheel.size)
+    file = pin(wheel.url, wheel.digest)
+    if wheel.digest not in (None, file.digest):
+        raise IntegrityError(
+            f"{unquote(urlsplit(wheel.url).path).rpartition('/')[2]} is not the file that was locked",
+            why=[f"expected {wheel.digest}", f"it is    {file.digest}"],
+            fix="if it was changed on purpose, write the lock again",
         )
-        for wheel in chosen
-    )
+    return file
 
 
 def write_lock(wheels: Sequence[LockedWheel], target: Target) -> str:
