@@ -7,7 +7,7 @@ import pytest
 
 from imagewright.errors import SpecError
 from imagewright.spec import ImageSpec
-from imagewright.spec.requirements import spelled_requirements
+from imagewright.spec.requirements import kind_of, spelled_requirements
 
 
 def make(root: Path, files: dict[str, str]) -> Path:
@@ -98,3 +98,111 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path, files: dict[str, str], 
 
     assert caught.value.where is not None
     assert caught.value.where.file == __file__
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("uv.lock", "uv.lock"),
+        ("poetry.lock", "poetry.lock"),
+        ("pylock.toml", "pylock.toml"),
+        ("pylock.dev.toml", "pylock.toml"),
+        ("pylock.a.b.toml", "requirements.txt"),
+        ("pyproject.toml", "pyproject.toml"),
+        ("job.py", "script"),
+        ("requirements.txt", "requirements.txt"),
+        ("base.in", "requirements.txt"),
+    ],
+)
+def test_the_name_tells_the_kind(name: str, kind: str) -> None:
+    """Whatever folder it lies in."""
+    assert kind_of(Path("some") / name) == kind
+
+
+@pytest.mark.parametrize("lock", ["uv.lock", "poetry.lock"])
+def test_a_lock_counts_with_its_project(tmp_path: Path, lock: str) -> None:
+    """A change of either is another image."""
+    make(tmp_path, {lock: "a", "pyproject.toml": "b", "requirements.txt": "c"})
+
+    assert names(tmp_path / lock) == [lock, "pyproject.toml"]
+
+
+def test_what_a_project_takes_in_is_content(tmp_path: Path) -> None:
+    """Wheels and folders of its sources, requirements by path, files of dynamic dependencies; what is absent is uv's."""
+    make(
+        tmp_path,
+        {
+            "pyproject.toml": """
+[project]
+name = "a"
+dependencies = ["b @ file:dist/b.whl", "numpy"]
+optional-dependencies = { x = ["c @ file:dist/c.whl"] }
+dynamic = ["dependencies"]
+[dependency-groups]
+dev = ["./dist/d.whl", { include-group = "other" }]
+other = []
+[tool.uv.sources]
+e = { path = "dist/e.whl" }
+f = [{ path = "f", marker = "os_name == 'posix'" }, { git = "https://example.com/f" }]
+gone = { path = "gone" }
+[tool.setuptools.dynamic]
+dependencies = { file = ["base.in"] }
+""",
+            "base.in": "-r more.in\n",
+            "more.in": "six\n",
+            **{f"dist/{name}.whl": name for name in "bcde"},
+            "f/pyproject.toml": "",
+        },
+    )
+    before = spelled_requirements(tmp_path / "pyproject.toml")
+
+    make(tmp_path, {"dist/e.whl": "another"})
+
+    found = ["base.in", *(f"dist/{name}.whl" for name in "bcde"), "f", "more.in", "pyproject.toml"]
+    assert names(tmp_path / "pyproject.toml") == found
+    changed = {
+        str(name) for name, value in spelled_requirements(tmp_path / "pyproject.toml") if [name, value] not in before
+    }
+    assert changed == {"dist/e.whl"}
+
+
+def test_of_a_script_only_its_block_counts(tmp_path: Path) -> None:
+    """An edit of its code installs nothing anew; its block, its lock and what they name by a path do."""
+    block = '# /// script\n# dependencies = ["six"]\n# tool.uv.sources.six.path = "six.whl"\n# ///\n'
+    make(tmp_path, {"job.py": f"#!/usr/bin/env python3\n{block}import six\n", "six.whl": "1"})
+    before = spelled_requirements(tmp_path / "job.py")
+
+    make(tmp_path, {"job.py": f"{block}import six\nprint(six)\n"})
+    same = spelled_requirements(tmp_path / "job.py")
+    make(tmp_path, {"job.py": block.replace('"six"]', '"six<2"]')})
+    other = spelled_requirements(tmp_path / "job.py")
+    make(tmp_path, {"job.py.lock": "lock"})
+
+    assert same == before != other
+    assert [name for name, _ in before] == ["script", "six.whl"]
+    assert names(tmp_path / "job.py") == ["script", "script.lock", "six.whl"]
+
+
+def test_a_wheel_with_a_hash_is_found(tmp_path: Path) -> None:
+    """What follows the path on its line is no part of it."""
+    make(tmp_path, {"r.txt": "./a.whl --hash=sha256:00 # why\n./b.whl ; os_name == 'nt'\n", "a.whl": "", "b.whl": ""})
+
+    assert names(tmp_path / "r.txt") == ["a.whl", "b.whl", "requirements.txt"]
+
+
+@pytest.mark.parametrize("name", ["pylock.toml", "uv.lock", "poetry.lock"])
+def test_packages_beside_a_lock_are_refused(tmp_path: Path, name: str) -> None:
+    """Nothing has locked them."""
+    make(tmp_path, {name: "", "pyproject.toml": ""})
+
+    with pytest.raises(SpecError, match=f"cannot be added to {name}"):
+        ImageSpec(requirements=name, packages=["six"], directory=tmp_path)
+
+
+def test_a_project_that_is_no_toml(tmp_path: Path) -> None:
+    """The field and the file are named."""
+    make(tmp_path, {"pyproject.toml": "no toml"})
+    spec = ImageSpec(requirements="pyproject.toml", directory=tmp_path)
+
+    with pytest.raises(SpecError, match=r"'pyproject\.toml' is not TOML"):
+        _: Any = spec.digest
