@@ -205,7 +205,7 @@ def test_a_spec_below_and_its_lock_are_part_of_a_lock_file(imagewright: Run, tmp
     (tmp_path / "app.py").write_text(f'from imagewright import ImageSpec\nimage = ImageSpec("child", {spec})\n')
 
     locked = imagewright("lock", "app.py")
-    built = imagewright("build", "app.py", "--progress", "plain")
+    built = imagewright("build", "app.py", "--progress", "plain", "--force")
 
     assert locked.returncode == 0, locked.stderr
     text = (tmp_path / "imagewright.lock" / "child-linux-amd64.pylock.toml").read_text()
