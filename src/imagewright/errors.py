@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Union
+
+from imagewright.dataclass import dataclass
 
 Lines = Union[str, Sequence[str]]
 

@@ -1,9 +1,9 @@
 """Frozen facts that the steps tell a listener. Only ``cli.render`` turns them into text."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest
 from imagewright.oci.reference import Reference

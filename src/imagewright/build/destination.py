@@ -1,10 +1,11 @@
 """Where an image goes, and what it is called there."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagewright.build.session import Session
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, UsageError
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.reference import Reference, check_registry, check_repository

@@ -1,7 +1,6 @@
 """A layer that exists: part of a base image, to be referenced, mounted or copied, and never written."""
 
-from dataclasses import dataclass
-
+from imagewright.dataclass import dataclass
 from imagewright.layer.planned import InputFile
 from imagewright.oci.descriptor import Layer
 from imagewright.oci.digest import Digest, canonical_json, digest_of

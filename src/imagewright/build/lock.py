@@ -1,9 +1,9 @@
 """Lock: every input of an image, pinned by digest, for one platform."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from imagewright.build.base.locked import LockedImage
+from imagewright.dataclass import dataclass
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, canonical_json, digest_of, parse_digest
 from imagewright.oci.platform import Platform

@@ -1,7 +1,7 @@
 """Lock -> plan: which layers, in which order, and what a container starts with. Pure: same lock, same plan."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from imagewright.build.apt import apt_steps
 from imagewright.build.base.interpreters import DEFAULT_PATH
@@ -11,6 +11,7 @@ from imagewright.build.commands import command_steps
 from imagewright.build.given import GivenLayer
 from imagewright.build.lock import Lock
 from imagewright.build.step import Step
+from imagewright.dataclass import dataclass
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.config import HistoryEntry, ImageConfig
 from imagewright.packages.deb.base import plan_base

@@ -1,13 +1,12 @@
 """Lock -> plan, with what a plan is made of: the base's manifest and config, and the user's files."""
 
-from dataclasses import dataclass
-
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.base.opened import open_locked
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.build.plan import Plan, default_base, image_base, plan
 from imagewright.build.session import Session
 from imagewright.build.source import source_layers
+from imagewright.dataclass import dataclass
 from imagewright.packages.deb.locked import LockedBase
 from imagewright.spec import ImageSpec
 from imagewright.store.protocol import BlobSource

@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal
 
 from imagewright.build.destination import Place, local_tag
@@ -13,6 +12,7 @@ from imagewright.build.plan import Plan
 from imagewright.build.records import Records
 from imagewright.build.run_step import StepRunner
 from imagewright.build.step import Step
+from imagewright.dataclass import dataclass
 from imagewright.errors import CredentialsError, ImagewrightError, NetworkError
 from imagewright.events import BlobPushed, ImagePublished, LayerReady, Listener
 from imagewright.layer.planned import InputFile, Inputs, PlannedLayer

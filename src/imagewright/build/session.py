@@ -1,9 +1,10 @@
 """What a build is given by whoever asks for it: places, limits and the outside world."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.events import Listener, nobody
 from imagewright.transport import Transport
 

@@ -2,10 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
 from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import InputFile, Inputs, Sink
@@ -27,7 +27,15 @@ USER: Final = 1000
 
 _LARGE = 1 << 20  # files from here on get a layer of their own, so that a changed line does not write them again
 _CHUNK = 1 << 18
-_RUNTIME = ("__init__.py", "errors.py", "oci/__init__.py", "oci/digest.py", "oci/platform.py", "oci/reference.py")
+_RUNTIME = (
+    "__init__.py",
+    "dataclass.py",
+    "errors.py",
+    "oci/__init__.py",
+    "oci/digest.py",
+    "oci/platform.py",
+    "oci/reference.py",
+)
 _RUNTIME_FOLDERS = ("flow", "spec")
 
 

@@ -1,10 +1,11 @@
 """A layer that is what a command changes: planned as any layer, and made in the sandbox over the layers below it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Literal
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import Where
 from imagewright.layer import writer as layer_writer
 from imagewright.layer.encoder import Fast

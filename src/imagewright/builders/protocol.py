@@ -1,10 +1,10 @@
 """How an image is built: two steps, so that "is it there?" is asked in one place."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from imagewright.build.session import Session
+from imagewright.dataclass import dataclass
 from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagewright.build.base.lock_base import DEBIAN_KEYRING
@@ -13,6 +12,7 @@ from imagewright.build.inputs import mirrors
 from imagewright.build.session import Session
 from imagewright.cli.session import mark_cache
 from imagewright.cli.terminal import size_text
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, NetworkError, SandboxError, StoreError, redacted
 from imagewright.packages.pypi.resolve_uv import Uv
 from imagewright.sandbox.bubblewrap import probe

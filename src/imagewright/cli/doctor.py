@@ -1,6 +1,5 @@
 """`imagewright doctor`: is all there that a build and a run need?"""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from imagewright.cli.checks import CHECKS, Check, Surroundings
 from imagewright.cli.options import build_options, talk_options
 from imagewright.cli.session import session_of
 from imagewright.cli.terminal import clean, many
+from imagewright.dataclass import dataclass
 from imagewright.errors import ImagewrightError, SandboxError
 
 

@@ -1,7 +1,6 @@
 """`imagewright build --dry-run`: what a build would do to each layer, with bytes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from imagewright.build.destination import place_of, target_reference
@@ -13,6 +12,7 @@ from imagewright.build.session import Session
 from imagewright.build.step import Step
 from imagewright.builders.native import check_supported
 from imagewright.cli.terminal import clean, many, size_text
+from imagewright.dataclass import dataclass
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.digest import hex_of
 from imagewright.oci.reference import Reference

@@ -1,12 +1,12 @@
 """Events as lines of text. Pure: what is printed where, and when, is `imagewright.cli.render`'s."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from imagewright.cli.stored import short
 from imagewright.cli.terminal import Terminal, clean, columns, many, seconds_text, size_text
+from imagewright.dataclass import dataclass
 from imagewright.events import (
     BaseMoved,
     BaseReady,

@@ -1,7 +1,8 @@
 """What `imagewright explain IWnnn` says: the meaning of every error code, and what helps. Needs no network."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from imagewright.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -13,6 +13,7 @@ from imagewright.cli import event_text
 from imagewright.cli.errors_text import annotation, error_json, error_lines
 from imagewright.cli.settings import Output, Progress
 from imagewright.cli.terminal import Terminal, clean, size_text, terminal_of
+from imagewright.dataclass import dataclass
 from imagewright.errors import ImagewrightError, TaskError
 from imagewright.events import (
     BaseMoved,

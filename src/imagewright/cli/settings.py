@@ -4,11 +4,11 @@ import os
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import UsageError, Where, redacted
 from imagewright.parallel import cores
 

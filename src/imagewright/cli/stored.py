@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, StoreError
 from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig, diff_ids_of

@@ -3,8 +3,9 @@
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from imagewright.dataclass import dataclass
 
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 

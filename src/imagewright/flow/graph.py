@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Union
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import Where
 from imagewright.flow.callsite import line_of
 

@@ -12,10 +12,10 @@ import errno
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import TaskError
 from imagewright.flow.decode import Reader
 from imagewright.flow.encode import Writer

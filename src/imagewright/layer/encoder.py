@@ -1,9 +1,9 @@
 """How the plain bytes of a layer are compressed: not at all, or fast."""
 
 import zlib
-from dataclasses import dataclass
 from typing import Protocol
 
+from imagewright.dataclass import dataclass
 from imagewright.layer.stored import StoredDeflater
 
 try:

@@ -1,9 +1,9 @@
 """A layer that is decided but not written."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import DiffID, Digest
 
 

@@ -3,8 +3,9 @@
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
+
+from imagewright.dataclass import dataclass
 
 _ERRORS: tuple[type[Exception], ...] = (zlib.error,)
 try:

@@ -1,9 +1,10 @@
 """The image config: what a container of the image starts with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import DiffID
 from imagewright.oci.platform import Platform
 

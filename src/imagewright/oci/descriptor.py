@@ -1,9 +1,10 @@
 """What names a blob: its media type, digest and size."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import DiffID, Digest, parse_digest
 from imagewright.oci.platform import Platform
 

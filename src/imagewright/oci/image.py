@@ -1,8 +1,8 @@
 """A whole image: the config and manifest bytes that its layers make."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.oci import media_types
 from imagewright.oci.config import HistoryEntry, ImageConfig
 from imagewright.oci.descriptor import Descriptor, Layer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from imagewright.dataclass import dataclass
 
 _ALIASES = {"x86_64": "amd64", "aarch64": "arm64", "arm64/v8": "arm64"}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import Digest, parse_digest
 
 DEFAULT_REGISTRY = "docker.io"

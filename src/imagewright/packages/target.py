@@ -1,7 +1,6 @@
 """What packages are installed onto: the platform, its C library and its Python."""
 
-from dataclasses import dataclass
-
+from imagewright.dataclass import dataclass
 from imagewright.oci.platform import Platform
 
 

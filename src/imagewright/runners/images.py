@@ -3,10 +3,10 @@
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from imagewright.build.destination import local_tag, place_of
 from imagewright.build.session import Session
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, RunnerError, StoreError
 from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig, diff_ids_of

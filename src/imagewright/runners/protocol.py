@@ -1,10 +1,11 @@
 """What a place that runs task calls has to do, and what it is given."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import Where
 from imagewright.events import Listener
 

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import TaskError
 from imagewright.events import Listener, TaskEnded, TaskStarted
 from imagewright.flow.graph import ContainerImage, Graph, InputRef, Node, OutputRef, Ref, part_of, refs, replaced

@@ -4,9 +4,10 @@ import json
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.sandbox.bwrap import CAPABILITIES, Bubblewrap, not_allowed, privileged
 from imagewright.sandbox.memory import MemoryLimit, limit_memory
 from imagewright.sandbox.process import OnLine, ProcessEnd, Stop, run_process

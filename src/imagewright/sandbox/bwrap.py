@@ -3,9 +3,9 @@
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import SandboxError
 
 OLDEST = (0, 11)

@@ -4,10 +4,11 @@ import filecmp
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
 from imagewright.layer.writer import LayerWriter
 from imagewright.sandbox.merge import is_whiteout

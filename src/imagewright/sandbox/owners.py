@@ -1,8 +1,9 @@
 """Owners in a layer that an ordinary user made: there all files are this user's, so what was below says whose they are."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from imagewright.dataclass import dataclass
 from imagewright.layer.read import uncompressed
 from imagewright.sandbox.difference import Change
 from imagewright.sandbox.rootfs import StoredLayer

@@ -7,7 +7,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from imagewright.dataclass import dataclass
 
 OnLine = Callable[[str], None]
 LONGEST_LINE = 1 << 16

@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, StoreError
 from imagewright.layer.read import uncompressed
 from imagewright.oci.digest import DiffID, digest_of, hex_of

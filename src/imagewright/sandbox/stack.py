@@ -3,8 +3,8 @@
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.sandbox.merge import is_whiteout
 from imagewright.sandbox.unpack import OPAQUE_XATTR
 

@@ -6,8 +6,8 @@ more than inflating and writing them together; this one takes 0.2 s. It reads wh
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import DiffID
 
 BLOCK = 512

@@ -4,8 +4,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.sandbox.tar import Entry, TarReader
 
 WHITEOUT = b".wh."

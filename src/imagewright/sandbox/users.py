@@ -1,7 +1,8 @@
 """Who a container runs as: a config's ``user`` looked up in the image's own passwd and group."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from imagewright.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import digest_of
 from imagewright.spec.fields import Refused
 

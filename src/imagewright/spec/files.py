@@ -6,10 +6,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Union
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import Digest
 from imagewright.spec.copy_mode import CopyFileDetection
 from imagewright.spec.fields import Refused

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
+
+from imagewright.dataclass import dataclass
 
 GENERATED = frozenset({".git", "__pycache__", ".cache"})
 """Folders whose contents change by themselves. They never go into an image."""

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, LockError
 from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig, diff_ids_of

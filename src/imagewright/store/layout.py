@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, StoreError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor

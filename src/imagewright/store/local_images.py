@@ -4,10 +4,10 @@ import hashlib
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import StoreError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor

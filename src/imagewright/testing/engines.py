@@ -7,8 +7,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from imagewright.dataclass import dataclass
 
 START_SECONDS = 60
 RUN_SECONDS = 300

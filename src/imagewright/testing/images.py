@@ -4,8 +4,8 @@ import gzip
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.oci import media_types
 from imagewright.oci.config import HistoryEntry, ImageConfig
 from imagewright.oci.descriptor import Descriptor, Layer

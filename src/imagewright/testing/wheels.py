@@ -5,8 +5,9 @@ import io
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import Digest, digest_of
 
 

@@ -5,10 +5,10 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import NetworkError, redacted
 from imagewright.transport.failures import no_answer, refused
 from imagewright.transport.network import Network

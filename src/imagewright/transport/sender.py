@@ -3,10 +3,10 @@
 import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import urlsplit
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import redacted
 
 SEND_SECONDS = 300.0  # for one chunk of a body to be taken

@@ -1,7 +1,6 @@
 """Which Python of a base image packages are installed for, and where our environment goes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from imagewright.build.base.interpreters import (
     Distribution,
@@ -15,6 +14,7 @@ from imagewright.build.base.interpreters import (
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.base.system import system_of
 from imagewright.build.base.tree import Tree
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError
 from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec

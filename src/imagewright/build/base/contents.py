@@ -4,9 +4,9 @@ import posixpath
 import re
 import tarfile
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import IO, Any, Literal
 
+from imagewright.dataclass import dataclass
 from imagewright.layer.read import entries
 
 FORMAT = 1

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imagewright.build.base.system import debian_version
 from imagewright.build.base.tree import Tree
+from imagewright.dataclass import dataclass
 from imagewright.spec.names import normalized_name
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -1,7 +1,6 @@
 """The base of a spec, pinned, and what it has installed: of Debian's packages, of another spec, or somebody else's image."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -15,6 +14,7 @@ from imagewright.build.destination import target_reference
 from imagewright.build.inputs import mirrors
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.build.session import Session
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError
 from imagewright.events import BaseReady
 from imagewright.oci.platform import Platform

@@ -1,8 +1,8 @@
 """A base image of somebody else's that is pinned: pure data, as a lock has it."""
 
-from dataclasses import dataclass
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import parse_digest
 from imagewright.oci.platform import Platform

@@ -1,9 +1,9 @@
 """Which system a base image is: its C library, and whether it is a Debian or Ubuntu."""
 
 import re
-from dataclasses import dataclass
 
 from imagewright.build.base.tree import Tree
+from imagewright.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

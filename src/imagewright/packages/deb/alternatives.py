@@ -3,8 +3,8 @@
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.deb.layout import merged
 from imagewright.packages.deb.system import Entry, System, file, symlink
 

@@ -1,8 +1,8 @@
 """How apt installs exactly the packages of a lock, in a sandbox and from their files alone."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.deb.locked import LockedDeb
 
 IGNORED = (

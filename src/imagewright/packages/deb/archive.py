@@ -5,10 +5,10 @@ import mmap
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
 
 CHUNK = 1 << 20  # what is unpacked at a time; lzma lets go of the GIL while it does

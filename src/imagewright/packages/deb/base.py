@@ -1,9 +1,9 @@
 """The default base image: its layer, what a container of it starts with, and what wheels are chosen for."""
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 
+from imagewright.dataclass import dataclass
 from imagewright.layer import writer as layer_writer
 from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import InputFile, Inputs, PlannedLayer, Sink

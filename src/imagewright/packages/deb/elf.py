@@ -1,7 +1,8 @@
 """What an ELF file says of itself: its machine, and the name that other files know it by."""
 
 import struct
-from dataclasses import dataclass
+
+from imagewright.dataclass import dataclass
 
 MACHINES = {"amd64": 62, "arm64": 183}
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")

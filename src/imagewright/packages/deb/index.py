@@ -6,10 +6,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, LockError
 from imagewright.oci.digest import Digest, digest_of, hex_of
 from imagewright.packages.deb.control import fields

@@ -1,7 +1,6 @@
 """A Debian base that is pinned: packages by the digest of their file."""
 
-from dataclasses import dataclass
-
+from imagewright.dataclass import dataclass
 from imagewright.layer.planned import InputFile
 from imagewright.oci.platform import Platform
 

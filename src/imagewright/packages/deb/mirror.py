@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError
 from imagewright.packages.deb.control import paragraphs
 

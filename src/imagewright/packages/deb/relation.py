@@ -1,9 +1,9 @@
 """Relations between packages: ``libc6 (>= 2.36), default-mta | mail-transport-agent``."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.deb.version import satisfies
 
 _RELATION = re.compile(

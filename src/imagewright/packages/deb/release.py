@@ -6,11 +6,12 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, LockError, redacted
 from imagewright.oci.digest import Digest, digest_of, parse_digest
 from imagewright.packages.deb.control import fields

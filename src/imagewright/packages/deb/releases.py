@@ -1,7 +1,6 @@
 """Which Debian release has which Python, and what a base of it is made of."""
 
-from dataclasses import dataclass
-
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError
 
 ARCHITECTURES = {"amd64": "amd64", "arm64": "arm64"}

@@ -1,8 +1,9 @@
 """Which packages come with those that are wanted, as ``apt-get install --no-install-recommends`` would have it."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError
 from imagewright.packages.deb.index import Package, Universe
 from imagewright.packages.deb.relation import Alternatives, Relation

@@ -1,9 +1,10 @@
 """What is known of a base's tree once its packages are unpacked: what the effects and dpkg's database are made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.deb.elf import Library
 
 

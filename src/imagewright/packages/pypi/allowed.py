@@ -1,11 +1,11 @@
 """Which files a package may be installed from, where hashes were written down: a requirements file's, or poetry.lock's."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, Where
 from imagewright.oci.digest import Digest
 from imagewright.packages.pypi.locked import LockedWheel

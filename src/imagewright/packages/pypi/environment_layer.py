@@ -1,7 +1,6 @@
 """The layer that makes a virtual environment of the image's own interpreter; wheels go into it."""
 
-from dataclasses import dataclass
-
+from imagewright.dataclass import dataclass
 from imagewright.layer import writer
 from imagewright.layer.encoder import Stored
 from imagewright.layer.planned import InputFile, Inputs, Sink

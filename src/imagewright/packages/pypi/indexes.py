@@ -1,8 +1,9 @@
 """Which indexes uv asks: the spec's, then uv's own configuration, then pip's, as uv's flags and variables."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.pypi.indexes_login import Logins, read_logins
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.indexes_uv import uv_index_urls

@@ -3,9 +3,11 @@
 import netrc
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from imagewright.dataclass import dataclass
 
 _PORTS = {"http": 80, "https": 443}
 

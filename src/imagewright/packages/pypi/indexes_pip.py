@@ -3,9 +3,9 @@
 import configparser
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import redacted
 
 _WANTED = (

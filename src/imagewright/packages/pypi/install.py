@@ -6,8 +6,8 @@ import hashlib
 import io
 import posixpath
 import re
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.pypi.members import file_and_folder
 from imagewright.packages.pypi.members_archive import Archive, Member
 from imagewright.packages.pypi.scripts import commands, is_python_script, with_interpreter

@@ -1,8 +1,8 @@
 """A wheel that is pinned: pure data, as a lock gives it."""
 
-from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from imagewright.dataclass import dataclass
 from imagewright.layer.planned import InputFile
 
 

@@ -4,9 +4,9 @@ import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
 from imagewright.layer.splice import BrokenStream, Deflated, crc32, pieces, whole
 

@@ -3,9 +3,9 @@
 import re
 import stat
 import struct
-from dataclasses import dataclass
 from typing import Final
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.pypi.members_archive import Archive, Member
 
 MAX_MEMBERS: Final = 200_000

@@ -11,12 +11,12 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SpecError
 from imagewright.oci.digest import Digest
 from imagewright.packages.pypi.allowed import Allowed

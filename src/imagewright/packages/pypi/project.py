@@ -2,13 +2,13 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SpecError
 from imagewright.packages.pypi.pylock_tags import full_version
 from imagewright.packages.pypi.request import Request, place

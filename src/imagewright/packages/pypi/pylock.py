@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +22,7 @@ from packaging.pylock import (
 )
 from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_name, parse_wheel_filename
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, LockError, SpecError
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, hex_of

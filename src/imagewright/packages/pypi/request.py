@@ -1,8 +1,9 @@
 """What is to be resolved: the fields of a spec that decide it, and the target."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SpecError, Where
 from imagewright.packages.pypi.requirements_file import check_sources, from_source, source_in
 from imagewright.packages.target import Target

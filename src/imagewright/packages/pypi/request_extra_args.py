@@ -2,8 +2,9 @@
 
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SpecError, Where
 from imagewright.packages.pypi.request import place
 from imagewright.packages.pypi.selection import FLAGS, LISTS, UNDERSTOOD, Selection, flags_of
@@ -92,7 +93,7 @@ class ExtraArgs:
     find_links: tuple[str, ...] = ()
     trusted_hosts: tuple[str, ...] = ()
     uv: tuple[str, ...] = ()
-    selection: Selection = Selection()  # noqa: RUF009 - frozen
+    selection: Selection = Selection()
     require_hashes: bool = False
 
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import tomli_w
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import ImagewrightError, LockError
 from imagewright.packages.pypi.allowed import Allowed, allowed_by_lines, check_allowed
 from imagewright.packages.pypi.indexes import Indexes, configure_indexes
@@ -53,7 +54,7 @@ class _Found:
 
     text: str
     directory: Path
-    selection: Selection = Selection()  # noqa: RUF009 - frozen
+    selection: Selection = Selection()
     allowed: Mapping[str, Allowed] = field(default_factory=dict)
     every_hash: str = ""
     notes: tuple[str, ...] = ()

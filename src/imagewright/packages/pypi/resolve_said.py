@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import redacted
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SandboxError
 from imagewright.packages.pypi.pylock_tags import full_version, uv_platform
 from imagewright.packages.target import Target

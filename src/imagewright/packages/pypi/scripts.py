@@ -1,7 +1,8 @@
 """The commands of a wheel: what its entry points become, and which interpreter its own scripts get."""
 
 import re
-from dataclasses import dataclass
+
+from imagewright.dataclass import dataclass
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _INTERPRETER = re.compile(r"python[0-9.]*w?")
@@ -12,6 +13,7 @@ _LAUNCHER = """\
 #!{interpreter}
 import sys
 from {module} import {first}
+
 if __name__ == '__main__':
     sys.argv[0] = sys.argv[0].removesuffix('.exe')
     sys.exit({attribute}())

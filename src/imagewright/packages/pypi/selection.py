@@ -1,6 +1,8 @@
 """Which part of a project is installed: extras, dependency groups and workspace members, in uv's words."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
+
+from imagewright.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

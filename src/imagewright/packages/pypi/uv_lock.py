@@ -3,10 +3,10 @@
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import ImagewrightError, LockError, SpecError, redacted
 from imagewright.packages.pypi.indexes_login import Logins
 from imagewright.packages.pypi.request import Request, place

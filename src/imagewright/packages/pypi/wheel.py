@@ -6,13 +6,13 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
+from imagewright.dataclass import dataclass
 from imagewright.packages.pypi.members import read_members
 from imagewright.packages.pypi.members_archive import Archive, Member, RefusedArchive, open_archive
 

@@ -1,7 +1,6 @@
 """A layer made of wheels: one that is big, or a group of small ones."""
 
-from dataclasses import dataclass
-
+from imagewright.dataclass import dataclass
 from imagewright.layer import writer
 from imagewright.layer.encoder import Stored
 from imagewright.layer.planned import InputFile, Inputs, Sink

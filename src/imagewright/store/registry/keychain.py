@@ -5,10 +5,11 @@ import binascii
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import CredentialsError
 from imagewright.oci.reference import DEFAULT_REGISTRY
 
