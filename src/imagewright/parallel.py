@@ -19,6 +19,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class _NotBegun(Exception):
+    """An item that comes after a failure."""
+
+
 def run_all(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> list[R]:
     """``work`` on every item, at most ``jobs`` at once; results in the order of the items.
 
@@ -27,17 +31,28 @@ def run_all(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> list[R]
     waiting = list(items)
     if jobs <= 1 or len(waiting) <= 1:
         return [work(item) for item in waiting]
+    stopped = threading.Event()
+
+    def begin(item: T) -> R:
+        if stopped.is_set():
+            raise _NotBegun
+        try:
+            return work(item)
+        except BaseException:
+            stopped.set()
+            raise
+
     with ThreadPoolExecutor(max_workers=min(jobs, len(waiting)), thread_name_prefix="imagewright") as pool:
-        futures = [pool.submit(work, item) for item in waiting]
+        futures = [pool.submit(begin, item) for item in waiting]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             for future in futures:
                 future.cancel()
         wait([future for future in futures if not future.cancelled()])
-        failed = next((future for future in futures if not future.cancelled() and future.exception()), None)
-        if failed is not None:
-            failed.result()
+        for future in futures:
+            if not future.cancelled() and not isinstance(future.exception(), _NotBegun):
+                future.result()
         return [future.result() for future in futures]
 
 
