@@ -1,11 +1,13 @@
 """What names a blob: its media type, digest and size."""
 
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
 from imagewright.dataclass import dataclass
-from imagewright.oci.digest import DiffID, Digest, parse_digest
+from imagewright.oci.digest import DiffID, Digest, digest_of, parse_digest
 from imagewright.oci.platform import Platform
 
 
@@ -13,7 +15,8 @@ from imagewright.oci.platform import Platform
 class Descriptor:
     """A blob's media type, digest and size in bytes.
 
-    Two descriptors are equal when they name the same bytes: annotations and platform are remarks of whoever lists it.
+    Two descriptors are equal when they name the same bytes: the rest is remarks of whoever lists it. ``artifact_type``
+    is "" for what is no artifact.
     Source: OCI image-spec v1.1, descriptor.md.
     """
 
@@ -22,6 +25,7 @@ class Descriptor:
     size: int
     annotations: Mapping[str, str] = field(default_factory=dict, compare=False)
     platform: Platform | None = field(default=None, compare=False)
+    artifact_type: str = field(default="", compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The descriptor as the image spec writes it."""
@@ -32,6 +36,8 @@ class Descriptor:
             document["platform"] = {"architecture": self.platform.architecture, "os": self.platform.os}
             if self.platform.variant:
                 document["platform"]["variant"] = self.platform.variant
+        if self.artifact_type:
+            document["artifactType"] = self.artifact_type
         return document
 
     @classmethod
@@ -39,7 +45,8 @@ class Descriptor:
         """Read a descriptor that somebody else wrote.
 
         Raises:
-            ValueError: A field is missing or of the wrong kind. ``urls`` are never followed, so they are dropped.
+            ValueError: A field is missing or of the wrong kind, or ``data`` is not what the digest says. ``urls`` are
+                never followed, so they are dropped.
         """
         if not isinstance(document, dict):
             raise ValueError("a descriptor is an object")
@@ -51,14 +58,28 @@ class Descriptor:
         annotations = document.get("annotations") or {}
         if not isinstance(annotations, dict) or not all(isinstance(value, str) for value in annotations.values()):
             raise ValueError("annotations map names to strings")
-        platform = document.get("platform")
+        platform, artifact_type = document.get("platform"), document.get("artifactType")
+        digest = parse_digest(document.get("digest", ""))
+        if "data" in document:
+            _check_data(document["data"], digest, size)
         return cls(
             media_type,
-            parse_digest(document.get("digest", "")),
+            digest,
             size,
             annotations,
             _platform(platform) if isinstance(platform, dict) else None,
+            artifact_type if isinstance(artifact_type, str) else "",
         )
+
+
+def _check_data(text: Any, digest: Digest, size: int) -> None:
+    """Refuse a copy of the blob inside its descriptor that is another: one reader would take it for the blob."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (TypeError, binascii.Error, ValueError) as error:
+        raise ValueError("a descriptor's data is not base64") from error
+    if len(data) != size or digest_of(data) != digest:
+        raise ValueError("a descriptor's data is not what its digest says")
 
 
 def _platform(document: dict[str, Any]) -> Platform:

@@ -1,6 +1,5 @@
 """The image manifest: a config and layers, by descriptor."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Any
@@ -9,6 +8,7 @@ from imagewright.dataclass import dataclass
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import canonical_json
+from imagewright.oci.document import parse_object
 
 MAX_BYTES = 4 << 20  # distribution-spec v1.1, "Pushing manifests": registries need not take more
 MAX_LAYERS = 1000
@@ -16,12 +16,17 @@ MAX_LAYERS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A config and the layers above each other, lowest first. Source: OCI image-spec v1.1, manifest.md."""
+    """A config and the layers above each other, lowest first. Source: OCI image-spec v1.1, manifest.md.
+
+    Something else than an image says what in ``artifact_type``; ``subject`` is the manifest that it belongs to.
+    """
 
     config: Descriptor
     layers: Sequence[Descriptor]
     media_type: str = media_types.IMAGE_MANIFEST
     annotations: Mapping[str, str] = field(default_factory=dict)
+    artifact_type: str = ""
+    subject: Descriptor | None = None
 
     def to_bytes(self) -> bytes:
         """The manifest's one spelling: equal manifests have equal bytes."""
@@ -33,6 +38,10 @@ class Manifest:
         }
         if self.annotations:
             document["annotations"] = dict(self.annotations)
+        if self.artifact_type:
+            document["artifactType"] = self.artifact_type
+        if self.subject is not None:
+            document["subject"] = self.subject.to_json()
         return canonical_json(document)
 
     @classmethod
@@ -44,10 +53,8 @@ class Manifest:
         Raises:
             ValueError: It is not an image manifest.
         """
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"a manifest of {len(data)} bytes is over the limit of {MAX_BYTES}")
-        document = json.loads(data)
-        if not isinstance(document, dict) or document.get("schemaVersion") != 2:
+        document = parse_object(data, limit=MAX_BYTES)
+        if document.get("schemaVersion") != 2:
             raise ValueError("not an image manifest of schema version 2")
         if "manifests" in document or "fsLayers" in document:
             raise ValueError("the manifest has fields of an index or of schema version 1")
@@ -56,10 +63,12 @@ class Manifest:
         layers = document.get("layers")
         if not isinstance(layers, list) or len(layers) > MAX_LAYERS:
             raise ValueError("a manifest lists up to 1000 layers")
-        annotations = document.get("annotations") or {}
+        annotations, artifact_type = document.get("annotations") or {}, document.get("artifactType")
         return cls(
             Descriptor.from_json(document.get("config")),
             tuple(Descriptor.from_json(layer) for layer in layers),
             media_type,
             annotations if isinstance(annotations, dict) else {},
+            artifact_type if isinstance(artifact_type, str) else "",
+            Descriptor.from_json(document["subject"]) if document.get("subject") is not None else None,
         )

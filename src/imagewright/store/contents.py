@@ -1,13 +1,17 @@
 """What a manifest or an index names."""
 
-import json
-
 from imagewright.errors import IntegrityError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest
+from imagewright.oci.index import Index
 from imagewright.oci.manifest import MAX_BYTES, Manifest
 from imagewright.store.protocol import BlobSource
+
+MAX_DEPTH = 4
+"""Indexes in each other that are followed. Images in use have one; a registry may hold an index of indexes."""
+
+MAX_MANIFESTS = 1000
 
 
 def blobs_of(blob: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
@@ -28,20 +32,41 @@ def reachable(source: BlobSource, root: Descriptor) -> tuple[tuple[Descriptor, .
     """The blobs that a manifest or an index leads to, and the manifests in the order in which they may be pushed.
 
     Each comes once; ``root`` is the last manifest.
+
+    Raises:
+        IntegrityError: A manifest is not one, or leads to more, and deeper, than any image does.
     """
     blobs: dict[Digest, Descriptor] = {}
     manifests: dict[Digest, Descriptor] = {}
 
-    def visit(blob: Descriptor) -> None:
+    def visit(blob: Descriptor, depth: int) -> None:
         if not is_manifest(blob):
             blobs[blob.digest] = blob
         elif blob.digest not in manifests:
-            for part in blobs_of(blob, b"".join(source.fetch(blob))):
-                visit(part)
+            if depth > MAX_DEPTH or len(manifests) >= MAX_MANIFESTS:
+                raise IntegrityError(
+                    f"{root.digest} leads to indexes in indexes without end",
+                    why=f"{MAX_DEPTH} deep and {MAX_MANIFESTS} manifests are followed",
+                )
+            for part in blobs_of(blob, read_manifest(source, blob)):
+                visit(part, depth + 1)
             manifests[blob.digest] = blob
 
-    visit(root)
+    visit(root, 1)
     return tuple(blobs.values()), tuple(manifests.values())
+
+
+def read_manifest(source: BlobSource, blob: Descriptor) -> bytes:
+    """The bytes of a manifest or an index.
+
+    Raises:
+        IntegrityError: It is announced to be larger than a manifest may be; nothing was fetched.
+    """
+    if blob.size > MAX_BYTES:
+        raise IntegrityError(
+            f"manifest {blob.digest} is over the limit of {MAX_BYTES} bytes", why=f"it is said to have {blob.size}"
+        )
+    return b"".join(source.fetch(blob))
 
 
 def is_manifest(blob: Descriptor) -> bool:
@@ -54,16 +79,5 @@ def _named(blob: Descriptor, data: bytes) -> tuple[Descriptor, ...]:
         manifest = Manifest.parse(data, media_type=blob.media_type)
         return (*manifest.layers, manifest.config)
     if blob.media_type in media_types.INDEXES:
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"an index of {len(data)} bytes is over the limit of {MAX_BYTES}")
-        document = json.loads(data)
-        # A document that could be read as a manifest as well is refused (CVE-2021-41190).
-        if not isinstance(document, dict) or "layers" in document or "config" in document:
-            raise ValueError("not an index")
-        if document.get("mediaType", blob.media_type) != blob.media_type:
-            raise ValueError(f"announced as {blob.media_type}, but says that it is {document['mediaType']}")
-        manifests = document.get("manifests")
-        if not isinstance(manifests, list):
-            raise ValueError("an index lists manifests")
-        return tuple(Descriptor.from_json(manifest) for manifest in manifests)
+        return tuple(Index.parse(data, media_type=blob.media_type).manifests)
     return ()

@@ -1,6 +1,5 @@
 """An image of a store, read: the manifest for a platform, its config, and its layers."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,10 +9,13 @@ from imagewright.errors import IntegrityError, LockError
 from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig, diff_ids_of
 from imagewright.oci.descriptor import Descriptor, Layer
-from imagewright.oci.manifest import MAX_BYTES, Manifest
+from imagewright.oci.document import parse_object
+from imagewright.oci.manifest import Manifest
 from imagewright.oci.platform import Platform
-from imagewright.store.contents import blobs_of
+from imagewright.store.contents import MAX_DEPTH, blobs_of, read_manifest
 from imagewright.store.protocol import BlobSource
+
+MAX_CONFIG_BYTES = 8 << 20
 
 _OCI_LAYERS = {
     media_types.LAYER_TAR: media_types.LAYER_TAR,
@@ -42,14 +44,14 @@ def read_image(source: BlobSource, root: Descriptor, platform: Platform, *, name
         LockError: It is not for the platform (IW204).
         IntegrityError: It is no image, or contradicts itself.
     """
-    if root.size > MAX_BYTES:
-        raise IntegrityError(f"the manifest of {name} is over the limit of {MAX_BYTES} bytes", why=str(root.size))
-    data = b"".join(source.fetch(root))
-    if root.media_type in media_types.INDEXES:
-        return read_image(source, _choose(blobs_of(root, data), platform, name), platform, name=name)
+    for _ in range(MAX_DEPTH):
+        data = read_manifest(source, root)
+        if root.media_type not in media_types.INDEXES:
+            break
+        root = _choose(blobs_of(root, data), platform, name)
     try:
         manifest = Manifest.parse(data, media_type=root.media_type)
-        document = json.loads(b"".join(source.fetch(manifest.config)))
+        document = read_config(source, manifest.config)
         config, diff_ids = ImageConfig.from_json(document), diff_ids_of(document)
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(f"{name} is not an image", why=str(error)) from error
@@ -63,6 +65,17 @@ def read_image(source: BlobSource, root: Descriptor, platform: Platform, *, name
     blobs = (replace(blob, media_type=_OCI_LAYERS[blob.media_type]) for blob in manifest.layers)
     layers = tuple(Layer(blob, diff_id) for blob, diff_id in zip(blobs, diff_ids, strict=True))
     return ReadImage(root, layers, config, document, _titles(document, len(layers)))
+
+
+def read_config(source: BlobSource, blob: Descriptor) -> dict[str, Any]:
+    """An image's config, as it is written.
+
+    Raises:
+        ValueError: It is no JSON object, or larger than a config may be.
+    """
+    if blob.size > MAX_CONFIG_BYTES:
+        raise ValueError(f"a config of {blob.size} bytes is over the limit of {MAX_CONFIG_BYTES}")
+    return parse_object(b"".join(source.fetch(blob)), limit=MAX_CONFIG_BYTES)
 
 
 def _choose(named: tuple[Descriptor, ...], platform: Platform, name: str) -> Descriptor:

@@ -9,6 +9,7 @@ from imagewright.errors import CredentialsError, IntegrityError, NetworkError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest, digest_of, parse_digest
+from imagewright.oci.index import Index
 from imagewright.oci.manifest import MAX_BYTES
 from imagewright.store.contents import is_manifest
 from imagewright.store.registry.keychain import Anonymous, Credentials
@@ -117,6 +118,31 @@ class Repository:
         data = self._manifests.get(manifest.digest) or b"".join(self.fetch(manifest))
         self._push_manifest(manifest, data, tag)
 
+    def push_referrer(self, manifest: Descriptor, data: bytes) -> bool:
+        """Store a manifest that names a subject; False when the registry will not list it (`referrers.attach` then does).
+
+        Source: OCI distribution-spec v1.1, "Pushing Manifests with Subject": OCI-Subject says that it will.
+        """
+        with self._turn(manifest.digest):
+            return "oci-subject" in self._push_manifest(manifest, data, manifest.digest).headers
+
+    def listed_referrers(self, subject: Descriptor) -> tuple[Descriptor, ...] | None:
+        """What the registry lists as belonging to a manifest, or None when it keeps no such list. One GET request.
+
+        Raises:
+            IntegrityError: The list is not one.
+        """
+        headers = {"accept": media_types.IMAGE_INDEX}
+        answer = self._session.request(
+            "pull from", "GET", f"referrers/{subject.digest}", headers=headers, ok=(200, 400, 404, 405)
+        )
+        if answer.status != 200 or _media_type(answer) != media_types.IMAGE_INDEX:
+            return None
+        try:
+            return tuple(Index.parse(answer.body, media_type=media_types.IMAGE_INDEX).manifests)
+        except ValueError as error:
+            raise IntegrityError(f"{self._name} lists no referrers of {subject.digest}", why=str(error)) from error
+
     def _has(self, blob: Descriptor) -> bool:
         if blob.digest in self._present:
             return True
@@ -170,11 +196,13 @@ class Repository:
                 if once or not remaining:
                     raise
 
-    def _push_manifest(self, manifest: Descriptor, data: bytes, name: str) -> None:
+    def _push_manifest(self, manifest: Descriptor, data: bytes, name: str) -> Response:
         """Store a manifest under its digest or a tag."""
         headers = {"content-type": manifest.media_type}
         try:
-            self._session.request("push to", "PUT", f"manifests/{name}", headers=headers, content=data, ok=(201, 204))
+            answer = self._session.request(
+                "push to", "PUT", f"manifests/{name}", headers=headers, content=data, ok=(201, 204)
+            )
         except AnswerError as error:
             if any(code in error.response.body for code in _MISSING):
                 self._present.clear()  # what is remembered may be wrong: the next push asks again
@@ -182,6 +210,7 @@ class Repository:
             said = quoted(error.response) or (f"it answered {error.response.status}",)
             raise NetworkError(what, code="IW503", why=said) from error
         self._manifests[manifest.digest] = data
+        return answer
 
     def _cannot_tell(self, thing: str, answer: Response) -> NetworkError:
         what = f"the registry cannot tell whether there is {thing}"
