@@ -1,5 +1,6 @@
 """docker and podman run what was pushed to Debian's docker-registry, and load the docker archive."""
 
+import json
 import platform
 from pathlib import Path
 
@@ -71,3 +72,29 @@ def test_a_docker_archive_is_loaded(engine: Engine, made: MadeImage, tmp_path: P
 
     assert "localhost/loaded:1" in said
     assert engine.run("localhost/loaded:1") == TEXT
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"], indirect=True)
+def test_an_engine_reads_what_the_image_says(engine: Engine, tmp_path: Path) -> None:
+    """Its history has a line for each layer; values of env with quotes and new lines, user and labels arrive whole."""
+    env = {"PATH": "/bin", "ODD": 'it\'s "so"\n$HOME `x` \\ ü', "EMPTY": ""}
+    config = ImageConfig(
+        Platform("linux", "amd64"),
+        env=env,
+        entrypoint=("/bin/hello",),
+        workdir="/srv/app",
+        user="1000:1000",
+        labels={"org.opencontainers.image.title": "it's so"},
+    )
+    made, archive = make_image({"bin/hello": b"#!"}, {"etc/motd": b"x"}, config=config), tmp_path / "image.tar"
+    with archive.open("wb") as out:
+        export_docker_archive(store := MemoryStore(), made.push_to(store), out, name="localhost/said:1")
+    engine.call("load", "--input", str(archive))
+
+    read = json.loads(engine.call("inspect", "--format", "{{json .Config}}", "localhost/said:1"))
+    lines = engine.call("history", "--no-trunc", "--format", "{{.CreatedBy}}", "localhost/said:1").splitlines()
+
+    assert dict(pair.split("=", 1) for pair in read["Env"]) == env
+    assert (read["User"], read["WorkingDir"], read["Entrypoint"]) == ("1000:1000", "/srv/app", ["/bin/hello"])
+    assert read["Labels"] == {"org.opencontainers.image.title": "it's so"}
+    assert lines == ["layer 1", "layer 0"]

@@ -143,6 +143,10 @@ CONTENT: list[dict[str, Any]] = [
     {"builder_options": {"a": 1.0}},
     {"builder_config": {"a": 1}},
     {"install_project": True},
+    {"labels": {"a": "b"}},
+    {"annotations": {"a": "b"}},
+    {"user": "git"},
+    {"workdir": "/git"},
 ]
 
 

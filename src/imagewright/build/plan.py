@@ -1,13 +1,13 @@
 """Lock -> plan: which layers, in which order, and what a container starts with. Pure: same lock, same plan."""
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
 from imagewright.build.apt import apt_steps
-from imagewright.build.base.interpreters import DEFAULT_PATH
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.budget import share_layers
 from imagewright.build.commands import command_steps
+from imagewright.build.container_config import annotations_of, config_of
 from imagewright.build.given import GivenLayer
 from imagewright.build.lock import Lock
 from imagewright.build.step import Step
@@ -18,7 +18,6 @@ from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.pypi.environment_layer import EnvironmentLayer
 from imagewright.packages.pypi.wheel_layer import WheelLayer
-from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 from imagewright.spec.names import normalized_name
 from imagewright.store.images import ReadImage
@@ -44,7 +43,7 @@ def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, 
 
     ``below`` is the base's plan, ``sources`` are the layers of the files.
     """
-    config = _config(spec, lock.target, below.config)
+    config = config_of(spec, lock.target, below.config)
     wheels: list[PlannedLayer] = [
         WheelLayer(group, lock.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
     ]
@@ -54,7 +53,7 @@ def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, 
         spec.name,
         (*layers, *command_steps(spec, config, [layer.key for layer in layers])),
         config,
-        {**below.annotations, "dev.imagewright.spec": spec.digest},
+        annotations_of(spec, below.annotations),
     )
 
 
@@ -100,17 +99,3 @@ def _comment(layer: PlannedLayer | Step) -> str:
     if not isinstance(layer, Step):
         return ""
     return "in a sandbox, with the network" if layer.network else "in a sandbox, without a network"
-
-
-def _config(spec: ImageSpec, target: Target, base: ImageConfig) -> ImageConfig:
-    """The base's config with what the spec adds; our programs come first. ``entrypoint=[]`` clears the base's, None keeps it."""
-    programs = f"{target.prefix}/bin"
-    path = base.env.get("PATH") or DEFAULT_PATH
-    if programs not in path.split(":"):
-        path = f"{programs}:{path}"
-    changed = replace(
-        base,
-        env={**base.env, "PATH": path, **dict(spec.env or {})},
-        labels={**base.labels, "dev.imagewright.spec": spec.digest},
-    )
-    return changed if spec.entrypoint is None else replace(changed, entrypoint=tuple(spec.entrypoint))

@@ -135,9 +135,11 @@ def _inspected(name: str, digest: str, platform: Platform, one: Details) -> str:
         "entrypoint": " ".join(config.entrypoint),
         "command": " ".join(config.command),
     }
-    lines = [name, *(f"  {label:<11}{clean(value)}" for label, value in facts.items() if value)]
+    lines = [name, *(f"  {label:<13}{clean(value)}" for label, value in facts.items() if value)]
     lines += _several("env", [f"{key}={value}" for key, value in config.env.items()])
     lines += _several("labels", [f"{key}={value}" for key, value in config.labels.items()])
+    others = {key: value for key, value in one.manifest.annotations.items() if config.labels.get(key) != value}
+    lines += _several("annotations", [f"{key}={value}" for key, value in others.items()])
     layers = zip(one.manifest.layers, one.titles, strict=True)
     return "\n".join(
         lines + _several("layers", [f"{short(i.digest)}  {size_text(i.size):>9}  {title}" for i, title in layers])
@@ -145,7 +147,8 @@ def _inspected(name: str, digest: str, platform: Platform, one: Details) -> str:
 
 
 def _several(label: str, values: list[str]) -> list[str]:
-    return [f"  {label if not at else '':<11}{clean(value)}" for at, value in enumerate(values)]
+    one_line = (clean(value).replace("\n", "\\n") for value in values)
+    return [f"  {label if not at else '':<13}{value}" for at, value in enumerate(one_line)]
 
 
 def _document(one: Details) -> dict[str, Any]:

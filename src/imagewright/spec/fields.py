@@ -9,32 +9,18 @@ from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any
 
-from imagewright.errors import redacted
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference, check_registry, check_repository, check_tag
+from imagewright.spec.container_fields import CONTAINER_CHECKS, check_env
 from imagewright.spec.copy_mode import MODES, CopyFileDetection
 from imagewright.spec.frozen import FrozenDict
+from imagewright.spec.refused import Refused as Refused  # for those who read fields
 
 LOCAL_REGISTRY = "local"
 DEFAULT_PLATFORM = "linux/amd64"
 
 _PYTHON = re.compile(r"3\.\d{1,2}(?:\.\d{1,3})?")
-_ENV_NAME = re.compile(r"[^=\0\s][^=\0]*")
 _APT = re.compile(r"[a-z0-9][A-Za-z0-9+.:~=/*_-]*")
-_SHOWN = 90
-
-
-class Refused(Exception):
-    """A value that cannot work: the field, the value, what is wrong with it, what to write, and the piece to point at."""
-
-    def __init__(self, field: str, value: object, problem: str, *, fix: str, part: object = "") -> None:
-        shown = repr(value)
-        if len(shown) > _SHOWN:
-            shown = shown[:_SHOWN] + "..."
-        self.what = redacted(f"{field}={shown} {problem}")
-        self.fix = redacted(fix)
-        self.part = part if isinstance(part, str) else repr(part)
-        super().__init__(self.what)
 
 
 def _strings(field: str, value: Any) -> tuple[str, ...]:
@@ -126,23 +112,6 @@ def _python_version(field: str, value: Any) -> str | None:
     if text is not None and not _PYTHON.fullmatch(text):
         raise Refused(field, value, "is not a version of Python 3", fix=f'{field}="3.11"', part=text)
     return text
-
-
-def _env(field: str, value: Any) -> FrozenDict:
-    if value is None:
-        return FrozenDict({})
-    if not isinstance(value, Mapping):
-        raise Refused(field, value, f"is a {type(value).__name__}, not a dict", fix=f'{field}={{"NAME": "value"}}')
-    for name, content in value.items():
-        if not isinstance(name, str) or not _ENV_NAME.fullmatch(name):
-            raise Refused(field, name, "is not a variable's name", fix=f'{field}={{"NAME": "value"}}', part=name)
-        if not isinstance(content, str):
-            raise Refused(
-                f"{field}[{name!r}]", content, "is not a string", fix=f'{field}={{"{name}": "{content}"}}', part=content
-            )
-        if "\0" in content:
-            raise Refused(f"{field}[{name!r}]", content, "holds a NUL character", fix="take it out")
-    return FrozenDict(value)
 
 
 def _registry(field: str, value: Any) -> str | None:
@@ -289,7 +258,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "python_version": _python_version,
     "builder": _text,
     "source_root": _path,
-    "env": _env,
+    "env": check_env,
     "registry": _registry,
     "packages": _requirements_list,
     "conda_packages": _strings,
@@ -315,5 +284,6 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "builder_options": _options,
     "builder_config": _options,
     "install_project": _flag,
+    **CONTAINER_CHECKS,
 }
-"""Every field in flytekit's positional order. None is each one's default, but for ``name``."""
+"""Every field: flytekit's in their positional order, then our own. None is each one's default, but for ``name``."""

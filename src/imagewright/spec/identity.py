@@ -67,6 +67,10 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "builder_options": _plain,
     "builder_config": _plain,
     "install_project": bool,
+    "labels": dict,
+    "annotations": dict,
+    "user": str,
+    "workdir": str,
 }
 
 

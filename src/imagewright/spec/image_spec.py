@@ -49,6 +49,7 @@ _TAG_DIGITS = 32
 @dataclass(frozen=True, init=False, repr=False)
 class ImageSpec:
     """The image that a task runs in. Fields, their order and their meaning are flytekit's; each is checked here.
+    Those that flytekit has not are given by keyword.
 
     Paths are relative to ``directory``, the folder of the file that makes the spec, not to the current one.
     A list that is not given is empty; only ``entrypoint`` tells None (the base image's own) from [] (none).
@@ -88,6 +89,10 @@ class ImageSpec:
     builder_options: Mapping[str, Any]
     builder_config: Mapping[str, Any]
     install_project: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    user: str | None
+    workdir: str | None
     forced: bool = field(compare=False)
     where: Where = field(compare=False)
     directory: Path = field(compare=False)
@@ -125,6 +130,10 @@ class ImageSpec:
         builder_config: Mapping[str, Any] | None = None,
         install_project: bool | None = None,
         *,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        user: str | int | None = None,
+        workdir: File | None = None,
         forced: bool = False,
         where: Where = place.NOWHERE,
         directory: Path | None = None,
@@ -302,6 +311,14 @@ class ImageSpec:
         """This spec with more environment variables; one that it has already gets the new value."""
         return self._changed(env={**self.env, **env})
 
+    def with_labels(self, labels: Mapping[str, str]) -> ImageSpec:
+        """This spec with more labels; one that it has already gets the new value."""
+        return self._changed(labels={**self.labels, **labels})
+
+    def with_annotations(self, annotations: Mapping[str, str]) -> ImageSpec:
+        """This spec with more annotations; one that it has already gets the new value."""
+        return self._changed(annotations={**self.annotations, **annotations})
+
     def with_builder_options(self, builder_options: Mapping[str, Any]) -> ImageSpec:
         """This spec with more options for its builder; one that it has already gets the new value."""
         return self._changed(builder_options={**self.builder_options, **builder_options})
@@ -372,7 +389,10 @@ class ImageSpec:
     def _base(self, aspect: str) -> dict[str, Any]:
         """A base that is another spec or a local image, by its content: ``aspect`` names the digest of a spec."""
         if isinstance(self.base_image, ImageSpec):
-            return {"base_image": {aspect: getattr(self.base_image, aspect)}}
+            base = self.base_image
+            if base.platform != self.platform:  # below this one it is built for this one's
+                base = replace(base, platform=self.platform)
+            return {"base_image": {aspect: getattr(base, aspect)}}
         local = parse_local(self.base_image) if self.base_image is not None else None
         return {"base_image": {"local": spelled_local_image(local, self.directory)}} if local is not None else {}
 
