@@ -77,7 +77,7 @@ def test_inspect_finds_an_image_by_what_a_person_has_at_hand(run: Run, store: La
     text = run("image", "inspect", name.format(digest=digest, start=digest[:15])).stdout
 
     assert text.startswith("demo:abc\n")
-    assert "  entrypoint python\n" in text
+    assert "  entrypoint   python\n" in text
     assert "GREETING=hi" in text
     assert "numpy 2.3.5" in text
 
