@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 
-from imagewright.build.base.interpreters import DEFAULT_PATH
-from imagewright.oci.config import ImageConfig
+from imagewright.oci.config import DEFAULT_PATH, ImageConfig
 from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from imagewright.build.local_files import LocalFiles
 from imagewright.build.part_file import PartFile, open_part
@@ -213,7 +212,7 @@ def _space(place: Path) -> Iterator[None]:
 def local_path(url: str) -> Path | None:
     """The path of a ``file:`` URL, else None."""
     parts = urlsplit(url)
-    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _validator(headers: Mapping[str, str]) -> str:

@@ -1,6 +1,7 @@
-"""ImageSpec -> image: the steps of a build, in order."""
+"""ImageSpec -> image: the steps of a build, in order. What not every build needs is loaded where it is needed."""
 
-from imagewright.build.base.opened import origin
+from typing import TYPE_CHECKING
+
 from imagewright.build.compatible import check_compatible
 from imagewright.build.destination import place_of
 from imagewright.build.inputs import downloads
@@ -9,12 +10,16 @@ from imagewright.build.planned import planned
 from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
-from imagewright.build.run_step import step_runner
 from imagewright.build.session import Session
+from imagewright.build.stepping import stepping_fields
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
+from imagewright.store.protocol import BlobSource
+
+if TYPE_CHECKING:
+    from imagewright.build.run_step import StepRunner
 
 
 def build_image(spec: ImageSpec, platform: Platform, reference: Reference, session: Session) -> Reference:
@@ -24,7 +29,7 @@ def build_image(spec: ImageSpec, platform: Platform, reference: Reference, sessi
         ImagewrightError: A step failed. What was made before is kept, and is not made again the next time.
     """
     store = Layout(session.store_dir)
-    steps = step_runner(spec, session.cache_dir, session.listen)
+    steps = _step_runner(spec, session)
     with store.lease():
         lock = lock_of(spec, platform, session, upgrade=session.upgrade)
         inputs = downloads(spec, session)
@@ -35,10 +40,31 @@ def build_image(spec: ImageSpec, platform: Platform, reference: Reference, sessi
             spec.check_unchanged()
 
         made = planned(spec, lock, session)
-        base = made.base and origin(made.base)
         workshop = Workshop(
-            store, Records(session.layers_dir), inputs, session.jobs, session.listen, base=base, steps=steps
+            store,
+            Records(session.layers_dir),
+            inputs,
+            session.jobs,
+            session.listen,
+            base=_origin(made.base),
+            steps=steps,
         )
         destination = place_of(reference, session) if reference.registry else None
         image = publish(made.plan, reference, workshop, destination, check=check)
     return reference.with_digest(image.descriptor.digest)
+
+
+def _step_runner(spec: ImageSpec, session: Session) -> "StepRunner | None":
+    if not stepping_fields(spec):
+        return None
+    from imagewright.build.run_step import step_runner
+
+    return step_runner(spec, session.cache_dir, session.listen)
+
+
+def _origin(base: BlobSource | None) -> BlobSource | None:
+    if base is None:
+        return None
+    from imagewright.build.base.opened import origin
+
+    return origin(base)

@@ -4,27 +4,31 @@ import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagewright.build.download import Downloads
 from imagewright.build.session import Session
 from imagewright.oci.platform import Platform
-from imagewright.packages.deb.mirror import Mirrors, apt_sources, mirrors_at, mirrors_of
-from imagewright.packages.pypi.indexes import logins_of
-from imagewright.packages.pypi.indexes_login import Logins
 from imagewright.packages.pypi.indexes_pip import PipSettings, pip_config_files, read_pip_settings
-from imagewright.packages.pypi.request import Request
 from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
+
+if TYPE_CHECKING:  # 30 ms that a build which asks for no file does not pay
+    from imagewright.packages.deb.mirror import Mirrors
+    from imagewright.packages.pypi.indexes_login import Logins
+    from imagewright.packages.pypi.request import Request
 
 APT = Path("/etc/apt")
 
 
-def mirrors(session: Session) -> Mirrors:
+def mirrors(session: Session) -> "Mirrors":
     """The Debian mirrors: the one that was set, else those of the machine's own apt configuration.
 
     Raises:
         LockError: None is known (IW206).
     """
+    from imagewright.packages.deb.mirror import apt_sources, mirrors_at, mirrors_of
+
     return mirrors_at(session.debian_mirror) if session.debian_mirror else mirrors_of(apt_sources(APT))
 
 
@@ -33,8 +37,10 @@ def pip_settings(session: Session) -> PipSettings:
     return read_pip_settings(session.environ, pip_config_files(session.environ, prefix=Path(sys.prefix)))
 
 
-def request_of(spec: ImageSpec, target: Target) -> Request:
+def request_of(spec: ImageSpec, target: Target) -> "Request":
     """What is asked of the indexes for a spec."""
+    from imagewright.packages.pypi.request import Request
+
     return Request(
         spec.packages,
         target,
@@ -52,12 +58,14 @@ def downloads(spec: ImageSpec, session: Session) -> Downloads:
     """The input files of a spec's layers. Logins and mirrors are looked up when the first file has to be downloaded."""
 
     @cache
-    def logins() -> Logins:
+    def logins() -> "Logins":
+        from imagewright.packages.pypi.indexes import logins_of
+
         nowhere = Target(Platform("linux", "amd64"), spec.python, "", ("", ""))
         return logins_of(request_of(spec, nowhere), pip_settings(session), session.environ)
 
     @cache
-    def debian() -> Mirrors:
+    def debian() -> "Mirrors":
         return mirrors(session)
 
     def locate(url: str) -> str:

@@ -1,12 +1,10 @@
 """Lock -> plan: which layers, in which order, and what a container starts with. Pure: same lock, same plan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 
-from imagewright.build.apt import apt_steps
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.budget import share_layers
-from imagewright.build.commands import command_steps
 from imagewright.build.container_config import annotations_of, config_of
 from imagewright.build.given import GivenLayer
 from imagewright.build.lock import Lock
@@ -14,6 +12,7 @@ from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.config import HistoryEntry, ImageConfig
+from imagewright.oci.digest import Digest
 from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.pypi.environment_layer import EnvironmentLayer
@@ -47,14 +46,29 @@ def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, 
     wheels: list[PlannedLayer] = [
         WheelLayer(group, lock.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
     ]
-    apt = apt_steps(spec, lock.apt, [layer.key for layer in below.layers])
-    layers = (*below.layers, *apt, *_environment(lock), *wheels, *sources)
+    layers = (*below.layers, *_apt(spec, lock, below), *_environment(lock), *wheels, *sources)
     return Plan(
         spec.name,
-        (*layers, *command_steps(spec, config, [layer.key for layer in layers])),
+        (*layers, *_commands(spec, config, [layer.key for layer in layers])),
         config,
         annotations_of(spec, below.annotations),
     )
+
+
+def _apt(spec: ImageSpec, lock: Lock, below: Plan) -> tuple[Step, ...]:
+    if not lock.apt:
+        return ()
+    from imagewright.build.apt import apt_steps  # not loaded for an image without any
+
+    return apt_steps(spec, lock.apt, [layer.key for layer in below.layers])
+
+
+def _commands(spec: ImageSpec, config: ImageConfig, below: Sequence[Digest]) -> tuple[Step, ...]:
+    if not spec.commands:
+        return ()
+    from imagewright.build.commands import command_steps
+
+    return command_steps(spec, config, below)
 
 
 def default_base(locked: LockedBase) -> Plan:

@@ -1,7 +1,6 @@
 """Lock -> plan, with what a plan is made of: the base's manifest and config, and the user's files."""
 
 from imagewright.build.base.locked import LockedImage
-from imagewright.build.base.opened import open_locked
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.build.plan import Plan, default_base, image_base, plan
 from imagewright.build.session import Session
@@ -32,6 +31,8 @@ def planned(spec: ImageSpec, lock: Lock, session: Session) -> Planned:
         case LockedBase():
             below = default_base(lock.base)
         case LockedImage():
+            from imagewright.build.base.opened import open_locked  # 10 ms that the default base does not pay
+
             base, image = open_locked(spec, lock.base, session)
             below = image_base(lock.base, image)
         case LockedSpec():

@@ -4,13 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from imagewright.build.destination import Place, local_tag
 from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
 from imagewright.build.records import Records
-from imagewright.build.run_step import StepRunner
 from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
 from imagewright.errors import CredentialsError, ImagewrightError, NetworkError
@@ -22,12 +21,15 @@ from imagewright.oci.digest import Digest
 from imagewright.oci.image import Image, assemble
 from imagewright.oci.reference import Reference
 from imagewright.parallel import beside, quick_switches, run_all, run_graph
-from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.store.copy import Fetched, copy_image
 from imagewright.store.gathered import Gathered
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
 from imagewright.store.registry.repository import Repository
+
+if TYPE_CHECKING:
+    from imagewright.build.run_step import StepRunner
+    from imagewright.sandbox.rootfs import StoredLayer
 
 DOWNLOADS = 8  # at once: an index answers each in a round trip, so more wait at the same time
 
@@ -45,7 +47,7 @@ class Workshop:
     jobs: int
     listen: Listener
     base: BlobSource | None = None
-    steps: StepRunner | None = None
+    steps: "StepRunner | None" = None
 
     def fetch(self, blob: Descriptor) -> Iterator[bytes]:
         """The bytes of a layer, wherever it is."""
@@ -179,7 +181,9 @@ def _write(planned: PlannedLayer | Step, name: str, workshop: Workshop, below: S
     return layer
 
 
-def _stored(layer: Layer, workshop: Workshop) -> StoredLayer:
+def _stored(layer: Layer, workshop: Workshop) -> "StoredLayer":
+    from imagewright.sandbox.rootfs import StoredLayer
+
     return StoredLayer(layer.diff_id, layer.descriptor.media_type, lambda: workshop.fetch(layer.descriptor))
 
 

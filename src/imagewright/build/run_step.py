@@ -10,6 +10,7 @@ from pathlib import Path
 
 from imagewright.build.step import GIVEN, SCRATCH, Step
 from imagewright.build.step_failure import cannot_start, failed
+from imagewright.build.stepping import stepping_fields
 from imagewright.errors import SandboxError, StoreError
 from imagewright.events import Listener, StepOutput
 from imagewright.layer.encoder import Fast
@@ -115,14 +116,6 @@ def _given(step: Step, inputs: Inputs, work: Path) -> tuple[Bind, ...]:
         except OSError:  # another file system
             shutil.copyfile(path, given / name)
     return (Bind(given, GIVEN), Bind(scratch, SCRATCH, writable=True))
-
-
-def stepping_fields(spec: ImageSpec) -> tuple[str, ...]:
-    """The fields of a spec, and of those that it is based on, that need a sandbox."""
-    specs = [spec]
-    while isinstance(specs[-1].base_image, ImageSpec):
-        specs.append(specs[-1].base_image)
-    return tuple(field for field in ("apt_packages", "commands") if any(getattr(one, field) for one in specs))
 
 
 def step_runner(spec: ImageSpec, cache: Path, listen: Listener) -> StepRunner | None:

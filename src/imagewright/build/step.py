@@ -11,7 +11,6 @@ from imagewright.layer import writer as layer_writer
 from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, canonical_json, digest_of
-from imagewright.sandbox import difference
 
 GIVEN = "/imagewright/step"
 """Where a step finds the files that it was given, read-only; ``SCRATCH`` is empty and writable, and gone at its end."""
@@ -57,6 +56,8 @@ class Step:
     @cached_property
     def key(self) -> Digest:
         """A digest over the layers below, the command and its surroundings, and what makes the layer of them."""
+        from imagewright.sandbox import difference  # 12 ms, for an image with steps alone
+
         return digest_of(
             canonical_json(
                 {

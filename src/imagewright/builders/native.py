@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from imagewright.build.commands import check_command_options
 from imagewright.build.destination import target_reference
 from imagewright.build.session import Session
 from imagewright.builders.protocol import Build
@@ -71,7 +70,10 @@ def check_supported(spec: ImageSpec) -> Platform:
             fix='builder_options={"allow_bad_record": ["name"]}',
             where=spec.where_of("allow_bad_record"),
         )
-    check_command_options(spec)
+    if spec.builder_options:
+        from imagewright.build.commands import check_command_options  # 15 ms, where there are any
+
+        check_command_options(spec)
     if len(spec.platforms) > 1:
         raise LockError(
             f"the native builder builds one platform at a time yet, not {len(spec.platforms)}: {spec.platform}",

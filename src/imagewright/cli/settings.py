@@ -2,9 +2,7 @@
 
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -243,6 +241,8 @@ def read_file(path: Path) -> ConfigFile:
         return ConfigFile(path, "", {})
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the config file {path} cannot be read", why=str(error)) from error
+    import tomllib  # where there is a file
+
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -257,6 +257,8 @@ def read_file(path: Path) -> ConfigFile:
 
 def unknown_setting(name: str, where: Where | None = None) -> UsageError:
     """The error for a setting that does not exist, with the nearest that does."""
+    from difflib import get_close_matches  # for the wrong name alone
+
     near = get_close_matches(name, BY_NAME, n=1)
     return UsageError(
         f"there is no setting {name!r}",
@@ -277,6 +279,8 @@ def project_file(directory: Path) -> Path | None:
 
 
 def _has_table(pyproject: Path) -> bool:
+    import tomllib
+
     try:
         document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -8,6 +8,9 @@ from imagewright.dataclass import dataclass
 from imagewright.oci.digest import DiffID
 from imagewright.oci.platform import Platform
 
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""What a container without a PATH gets from runc and crun."""
+
 _MORE = ("ExposedPorts", "Volumes", "StopSignal", "Healthcheck", "Shell")
 
 

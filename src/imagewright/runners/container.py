@@ -11,7 +11,7 @@ from imagewright.errors import TaskError
 from imagewright.events import Listener, TaskOutput
 from imagewright.flow.values import VALUES
 from imagewright.layer.planned import InputFile
-from imagewright.oci.config import ImageConfig
+from imagewright.oci.config import DEFAULT_PATH, ImageConfig
 from imagewright.oci.media_types import LAYER_GZIP
 from imagewright.oci.reference import Reference
 from imagewright.parallel import beside, cores
@@ -20,7 +20,7 @@ from imagewright.runners.ends import result_of
 from imagewright.runners.handover import entrypoint, write_inputs
 from imagewright.runners.images import ContainerImage, image_for
 from imagewright.runners.protocol import Setup, TaskCall, TaskResult
-from imagewright.sandbox.bubblewrap import DEFAULT_PATH, Bind, CannotStart, Command, run
+from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, run
 from imagewright.sandbox.bwrap import Bubblewrap, find_bubblewrap
 from imagewright.sandbox.process import Stop
 from imagewright.sandbox.rootfs import Rootfs, StoredLayer

@@ -7,10 +7,8 @@ from dataclasses import replace
 from imagewright.build.base.system import debian_version
 from imagewright.build.base.tree import Tree
 from imagewright.dataclass import dataclass
+from imagewright.oci.config import DEFAULT_PATH
 from imagewright.spec.names import normalized_name
-
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""What a container without a PATH gets from runc and crun."""
 
 _NAME = re.compile(r"python(?:3(?:\.\d+)?)?")
 _INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)(?:-py3\.\d+)?\.(?:dist-info|egg-info)")

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 from imagewright.packages.deb.system import Entry, System, file
-
-USER, UID, HOME = "imagewright", 1000, "/root"
-"""Who a container runs as. Its home is /root, as in flytekit's images: code and files of a task lie there."""
+from imagewright.packages.deb.task_user import HOME, UID, USER
 
 _SHADOW_GROUP = 42
 

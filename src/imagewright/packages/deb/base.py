@@ -7,11 +7,11 @@ from imagewright.dataclass import dataclass
 from imagewright.layer import writer as layer_writer
 from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import InputFile, Inputs, PlannedLayer, Sink
-from imagewright.oci.config import ImageConfig
+from imagewright.oci.config import DEFAULT_PATH, ImageConfig
 from imagewright.oci.digest import DiffID, Digest, canonical_json, digest_of
-from imagewright.packages.deb.accounts import HOME, UID
 from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.deb.releases import release_named
+from imagewright.packages.deb.task_user import HOME, UID
 from imagewright.packages.target import Target
 
 VERSION = 1
@@ -19,8 +19,6 @@ VERSION = 1
 
 LANES = 4
 """How many packages are unpacked at a time, unless said otherwise."""
-
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +90,7 @@ def plan_base(locked: LockedBase, *, lanes: int = LANES) -> Base:
     )
     config = ImageConfig(
         locked.platform,
-        {"PATH": f"{target.prefix}/bin:{_PATH}", "LANG": "C.UTF-8"},
+        {"PATH": f"{target.prefix}/bin:{DEFAULT_PATH}", "LANG": "C.UTF-8"},
         command=("/bin/bash",),
         workdir=HOME,
         user=f"{UID}:{UID}",

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from imagewright.packages.deb.accounts import HOME, UID, accounts
+from imagewright.packages.deb.accounts import accounts
 from imagewright.packages.deb.alternatives import alternatives
 from imagewright.packages.deb.certificates import bundle, hash_links, link_name
 from imagewright.packages.deb.elf import Library
@@ -13,6 +13,7 @@ from imagewright.packages.deb.ld_cache import ld_cache, library_folders
 from imagewright.packages.deb.pam import pam
 from imagewright.packages.deb.status import database
 from imagewright.packages.deb.system import Entry, System, directory, file, symlink
+from imagewright.packages.deb.task_user import HOME, UID
 from imagewright.packages.deb.version import satisfies
 
 KEPT = (

@@ -1,6 +1,5 @@
 """pip's own settings of where packages come from, which uv does not read: pip.conf files and PIP_* variables."""
 
-import configparser
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -87,10 +86,16 @@ def read_pip_settings(environ: Mapping[str, str], files: tuple[Path, ...]) -> Pi
 
 
 def _entries(file: Path) -> list[tuple[str, str, str]]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return []
+    import configparser  # 2 ms, where there is such a file
+
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, configparser.Error):
+        parser.read_string(text)
+    except configparser.Error:
         return []
     entries = []
     for section in ("global", "install"):
