@@ -52,6 +52,14 @@ class BaseReady:
 
 
 @dataclass(frozen=True, slots=True)
+class PlatformBegun:
+    """What comes next is for this one of the several platforms of an image."""
+
+    name: str
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
 class BaseMoved:
     """The base image that a name stands for is another one than in the lock before. ``before`` and ``after`` are digests."""
 
@@ -151,6 +159,7 @@ class Noted:
 Event = (
     ImageFound
     | BuildStarted
+    | PlatformBegun
     | Resolved
     | BaseReady
     | BaseMoved

@@ -29,6 +29,7 @@ from imagewright.oci.image import Image
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.sandbox.bwrap import find_bubblewrap
+from imagewright.sandbox.emulation import this_platform
 from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
@@ -75,7 +76,7 @@ class Bench:
         self.store = Layout(folder / "store")
         listen = self.events.append
         try:
-            step_runner(ImageSpec(commands=["true"]), folder, nobody)
+            step_runner(ImageSpec(commands=["true"]), folder, nobody, this_platform())
         except SandboxError as error:
             pytest.skip(str(error))
         steps = StepRunner(folder, find_bubblewrap(), listen)
@@ -285,13 +286,27 @@ def test_no_sandbox_is_said_before_anything_is_done(tmp_path: Path, monkeypatch:
     spec = ImageSpec("demo", apt_packages=["git"], commands=["true"])
 
     with pytest.raises(SandboxError) as refused:
-        step_runner(spec, tmp_path, nobody)
+        step_runner(spec, tmp_path, nobody, this_platform())
 
     assert refused.value.code == "IW601"
     assert "apt_packages and commands of image 'demo' need" in refused.value.what
-    assert step_runner(ImageSpec("demo"), tmp_path, nobody) is None
+    assert step_runner(ImageSpec("demo"), tmp_path, nobody, this_platform()) is None
     with pytest.raises(SandboxError, match="apt_packages and commands of image 'above' need"):
-        step_runner(ImageSpec("above", base_image=spec), tmp_path, nobody)
+        step_runner(ImageSpec("above", base_image=spec), tmp_path, nobody, this_platform())
+
+
+def test_a_step_for_another_platform_is_refused_before_anything_is_done(tmp_path: Path, golden: Golden) -> None:
+    """IW603 names the fields that run something; a spec that only places files needs no emulator."""
+    other = Platform("linux", "mips64le")  # nobody emulates it here
+    spec = ImageSpec("demo", apt_packages=["git"], commands=["make install"], directory=tmp_path)
+
+    with pytest.raises(SandboxError) as refused:
+        step_runner(spec, tmp_path, nobody, other)
+
+    assert step_runner(ImageSpec("demo"), tmp_path, nobody, other) is None
+    lines = error_lines(refused.value, Terminal(width=110, colour=False, live=False), tmp_path)
+    text = "\n".join(line for line in lines if not line.startswith("  -->") and "^^^" not in line) + "\n"
+    golden("cli/errors/G-another-platform.txt", text.replace(str(this_platform()), "linux/amd64"))
 
 
 def test_the_text_of_a_failed_command(tmp_path: Path, base: TarLayer, golden: Golden) -> None:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from imagewright.build.compatible import check_compatible
-from imagewright.build.destination import place_of
+from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
 from imagewright.build.plan import allow_bad_record
 from imagewright.build.planned import planned
@@ -12,6 +12,7 @@ from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.build.stepping import stepping_fields
+from imagewright.oci.image import Image
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
@@ -28,38 +29,56 @@ def build_image(spec: ImageSpec, platform: Platform, reference: Reference, sessi
     Raises:
         ImagewrightError: A step failed. What was made before is kept, and is not made again the next time.
     """
-    store = Layout(session.store_dir)
-    steps = _step_runner(spec, session)
-    with store.lease():
-        lock = lock_of(spec, platform, session, upgrade=session.upgrade)
-        inputs = downloads(spec, session)
-
-        def check() -> None:
-            allowed = allow_bad_record(spec)
-            check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed)
-            spec.check_unchanged()
-
-        made = planned(spec, lock, session)
-        workshop = Workshop(
-            store,
-            Records(session.layers_dir),
-            inputs,
-            session.jobs,
-            session.listen,
-            base=_origin(made.base),
-            steps=steps,
-        )
+    steps = step_runner_of(spec, platform, session)
+    with Layout(session.store_dir).lease():
         destination = place_of(reference, session) if reference.registry else None
-        image = publish(made.plan, reference, workshop, destination, check=check)
+        image = make_image(spec, platform, reference, session, steps, destination)
     return reference.with_digest(image.descriptor.digest)
 
 
-def _step_runner(spec: ImageSpec, session: Session) -> "StepRunner | None":
+def make_image(
+    spec: ImageSpec,
+    platform: Platform,
+    reference: Reference,
+    session: Session,
+    steps: "StepRunner | None",
+    destination: Place | None,
+    *,
+    tag: bool = True,
+) -> Image:
+    """The image for one platform, published. Whoever asks holds a lease of the local store; ``tag`` as `publish` has it."""
+    lock = lock_of(spec, platform, session, upgrade=session.upgrade)
+    inputs = downloads(spec, session)
+
+    def check() -> None:
+        allowed = allow_bad_record(spec)
+        check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed)
+        spec.check_unchanged()
+
+    made = planned(spec, lock, session)
+    workshop = Workshop(
+        Layout(session.store_dir),
+        Records(session.layers_dir),
+        inputs,
+        session.jobs,
+        session.listen,
+        base=_origin(made.base),
+        steps=steps,
+    )
+    return publish(made.plan, reference, workshop, destination, check=check, tag=tag)
+
+
+def step_runner_of(spec: ImageSpec, platform: Platform, session: Session) -> "StepRunner | None":
+    """What runs the spec's steps for a platform; None when it has none.
+
+    Raises:
+        SandboxError: This machine cannot run them (IW601, IW603). Asked before any other work of a build.
+    """
     if not stepping_fields(spec):
         return None
     from imagewright.build.run_step import step_runner
 
-    return step_runner(spec, session.cache_dir, session.listen)
+    return step_runner(spec, session.cache_dir, session.listen, platform)
 
 
 def _origin(base: BlobSource | None) -> BlobSource | None:

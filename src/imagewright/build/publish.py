@@ -68,9 +68,11 @@ def publish(
     destination: Place | None,
     *,
     check: Callable[[], None] = lambda: None,
+    tag: bool = True,
 ) -> Image:
     """Write what is missing, push it to ``destination`` (None: the local store is all), tag it last.
 
+    Without ``tag`` it gets none: an index of several images will have it. ``destination`` has none then, either.
     ``check`` runs beside the workers, once the input files are here, and raises what must keep the image from its tag.
 
     A layer whose key is remembered and whose blob is still in the local store is not written again. Whatever was
@@ -100,7 +102,8 @@ def publish(
         workshop.store.push(image.descriptor, [image.manifest])
         push_started = time.monotonic()
         # The tags come last, so that none ever dangles. The one that the result stands on waits for the disk.
-        workshop.store.tag(image.descriptor, local_tag(reference), durable=destination is None)
+        if tag:
+            workshop.store.tag(image.descriptor, local_tag(reference), durable=destination is None)
         pusher.finish(image, whole=True)
     else:
         pusher.finish(image, whole=False)

@@ -17,9 +17,11 @@ from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import Inputs, Sink
 from imagewright.layer.writer import LayerWriter
 from imagewright.oci.digest import DiffID
+from imagewright.oci.platform import Platform
 from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, mount_points, probe, run
 from imagewright.sandbox.bwrap import STEP_CAPABILITIES, Bubblewrap, find_bubblewrap
 from imagewright.sandbox.difference import difference, write_changes
+from imagewright.sandbox.emulation import cannot_run, this_platform
 from imagewright.sandbox.owners import with_owners
 from imagewright.sandbox.process import Stop
 from imagewright.sandbox.rootfs import Rootfs, StoredLayer
@@ -118,15 +120,28 @@ def _given(step: Step, inputs: Inputs, work: Path) -> tuple[Bind, ...]:
     return (Bind(given, GIVEN), Bind(scratch, SCRATCH, writable=True))
 
 
-def step_runner(spec: ImageSpec, cache: Path, listen: Listener) -> StepRunner | None:
+def step_runner(spec: ImageSpec, cache: Path, listen: Listener, platform: Platform) -> StepRunner | None:
     """What runs the spec's steps; None when it has none. Asked before any other work of a build.
 
     Raises:
-        SandboxError: IW601, the machine lets no sandbox be made, and these fields need one.
+        SandboxError: The machine lets no sandbox be made (IW601), or does not run programs of the platform (IW603), and
+            these fields need it.
     """
     fields = stepping_fields(spec)
     if not fields:
         return None
+    if why := cannot_run(platform):
+        raise SandboxError(
+            f"image {spec.name!r} for {platform} cannot be made on this machine: {' and '.join(fields)} "
+            f"run{'s' if len(fields) == 1 and fields[0] != 'commands' else ''} programs of that platform",
+            code="IW603",
+            why=why,
+            fix=[
+                "apt-get install qemu-user-static   (or another emulator in binfmt_misc with the flag F)",
+                f'or leave {" and ".join(fields)} out, or platform="{this_platform()}": packages and files need no emulator',
+            ],
+            where=spec.where_of(fields[0]),
+        )
     try:
         bubblewrap = find_bubblewrap()
         cache.mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Iterable
 
-from imagewright.build.destination import place_of, target_reference
+from imagewright.build.destination import target_reference
 from imagewright.build.session import Session
 from imagewright.build.turns import turn
 from imagewright.builders.catalog import builder_named
+from imagewright.builders.existing import existing
 from imagewright.events import BuildStarted, ImageFound
 from imagewright.oci.reference import Reference
 from imagewright.parallel import run_all
@@ -27,10 +28,9 @@ def ensure(spec: ImageSpec, session: Session, *, force: bool = False) -> Referen
     platform = ",".join(str(platform) for platform in spec.platforms)
 
     def found() -> Reference | None:
-        there = place_of(build.reference, session).resolve()
-        if there is None:
+        reference = existing(spec, build.reference, session)
+        if reference is None:
             return None
-        reference = build.reference.with_digest(there.digest)
         session.listen(ImageFound(spec.name, platform, reference, time.monotonic() - started))
         return reference
 

@@ -31,19 +31,23 @@ class NativeBuilder:
 
     def prepare(self, spec: ImageSpec, session: Session) -> Build:
         """The build of this spec, which `run` resolves, plans and publishes."""
-        platform = check_supported(spec)
+        platforms = check_supported(spec)
         reference = target_reference(spec, session)
 
         def run() -> Reference:
+            if len(platforms) > 1:
+                from imagewright.build.platforms import build_platforms
+
+                return build_platforms(spec, platforms, reference, session)
             from imagewright.build.image import build_image  # 80 ms that an image which is there does not pay
 
-            return build_image(spec, platform, reference, session)
+            return build_image(spec, platforms[0], reference, session)
 
         return Build(reference, run)
 
 
-def check_supported(spec: ImageSpec) -> Platform:
-    """The one platform of a spec that this builder can build.
+def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
+    """The platforms of a spec that this builder can build.
 
     Raises:
         LockError: A field asks for what it cannot build (IW204).
@@ -74,16 +78,9 @@ def check_supported(spec: ImageSpec) -> Platform:
         from imagewright.build.commands import check_command_options  # 15 ms, where there are any
 
         check_command_options(spec)
-    if len(spec.platforms) > 1:
-        raise LockError(
-            f"the native builder builds one platform at a time yet, not {len(spec.platforms)}: {spec.platform}",
-            code="IW204",
-            fix=f'platform="{spec.platforms[0]}"',
-            where=spec.where_of("platform"),
-        )
     if isinstance(spec.base_image, ImageSpec):
         check_supported(replace(spec.base_image, platform=spec.platform))
-    return spec.platforms[0]
+    return spec.platforms
 
 
 def _short(value: object) -> str:

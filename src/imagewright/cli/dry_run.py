@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from imagewright.build.destination import place_of, target_reference
+from imagewright.build.destination import target_reference
 from imagewright.build.given import GivenLayer
 from imagewright.build.planned import planned
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.build.step import Step
+from imagewright.builders.existing import existing
 from imagewright.builders.native import check_supported
 from imagewright.cli.terminal import clean, many, size_text
 from imagewright.dataclass import dataclass
 from imagewright.layer.planned import PlannedLayer
-from imagewright.oci.digest import hex_of
+from imagewright.oci.digest import Digest, hex_of
 from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
@@ -36,6 +37,7 @@ class Row:
     title: str
     how: How
     size: int
+    platform: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,28 +52,35 @@ class DryRun:
 
 def describe(spec: ImageSpec, session: Session) -> DryRun:
     """What building this spec would do. It resolves the requirements; it writes and downloads no layer."""
-    platform = check_supported(spec)
+    platforms = check_supported(spec)
     reference = target_reference(spec, session)
-    exists = place_of(reference, session).resolve() is not None
-    lock = lock_of(spec, platform, session, upgrade=session.upgrade)
-    rows = tuple(_row(layer, session) for layer in planned(spec, lock, session).plan.layers)
-    return DryRun(spec.name, reference, exists, rows)
+    exists = existing(spec, reference, session) is not None
+    rows: list[Row] = []
+    seen: set[Digest] = set()
+    for platform in platforms:
+        lock = lock_of(spec, platform, session, upgrade=session.upgrade)
+        for layer in planned(spec, lock, session).plan.layers:
+            how, size = _fate(layer, session)
+            # What another platform has as well is made once.
+            rows.append(Row(layer.title or "base image", "known" if layer.key in seen else how, size, str(platform)))
+            seen.add(layer.key)
+    return DryRun(spec.name, reference, exists, tuple(rows))
 
 
-def _row(planned: PlannedLayer | Step | GivenLayer, session: Session) -> Row:
+def _fate(planned: PlannedLayer | Step | GivenLayer, session: Session) -> tuple[How, int]:
     if isinstance(planned, GivenLayer):
-        return Row(planned.title or "base image", "base", planned.layer.descriptor.size)
+        return "base", planned.layer.descriptor.size
     layer = Records(session.layers_dir).find(planned.key)
     if layer is not None and Layout(session.store_dir).exists(layer.descriptor):
-        return Row(planned.title, "known", layer.descriptor.size)
+        return "known", layer.descriptor.size
     missing = [
         file
         for file in planned.inputs
         if not file.url.startswith("file:") and not (session.files_dir / "sha256" / hex_of(file.digest)).exists()
     ]
     if missing:
-        return Row(planned.title, "download", sum(file.size for file in missing))
-    return Row(planned.title, "write", sum(file.size for file in planned.inputs))
+        return "download", sum(file.size for file in missing)
+    return "write", sum(file.size for file in planned.inputs)
 
 
 def as_text(dry: DryRun) -> str:
@@ -80,10 +89,11 @@ def as_text(dry: DryRun) -> str:
     if dry.exists:
         return f"{lines[0]}\n  there already: nothing would be done"
     there: tuple[How, ...] = ("base", "known")
+    several = len({row.platform for row in dry.rows}) > 1
     groups = {how: [row for row in dry.rows if row.how == how] for how in there}
     lines += [f"  {many(len(g), 'layer'):<40}{_size(g):>9}  {_WORDS[how]}" for how, g in groups.items() if g]
     lines += [
-        f"  {clean(row.title):<40}{size_text(row.size):>9}  {_WORDS[row.how]}"
+        f"  {clean(row.title):<40}{size_text(row.size):>9}  {_WORDS[row.how]}{f', {row.platform}' if several else ''}"
         for row in dry.rows
         if row.how not in there
     ]
@@ -93,7 +103,7 @@ def as_text(dry: DryRun) -> str:
 
 def as_json(dry: DryRun) -> dict[str, Any]:
     """The same for programs."""
-    rows = [{"title": row.title, "how": row.how, "size": row.size} for row in dry.rows]
+    rows = [{"title": row.title, "how": row.how, "size": row.size, "platform": row.platform} for row in dry.rows]
     return {"name": dry.name, "reference": str(dry.reference), "exists": dry.exists, "layers": rows}
 
 

@@ -18,6 +18,7 @@ from imagewright.events import (
     ImagePublished,
     LayerReady,
     Noted,
+    PlatformBegun,
     Resolved,
     StepOutput,
     TaskEnded,
@@ -68,6 +69,11 @@ def base_ready(event: BaseReady, terminal: Terminal) -> str:
         "read": "its layers were read once",
     }[event.how]
     return _step(terminal, "base", f"{event.title:<29}{how}", event.seconds)
+
+
+def platform_begun(event: PlatformBegun, terminal: Terminal) -> str:
+    """Which of an image's platforms the next lines are of."""
+    return _row(terminal, f"  {event.platform}", "")
 
 
 def base_moved(event: BaseMoved, terminal: Terminal) -> str:
@@ -145,6 +151,8 @@ def plain(event: Event, directory: Path) -> str:
             return (
                 f"{event.how} {many(event.packages, 'package')} python {event.python} {event.libc} {event.seconds:.2f}s"
             )
+        case PlatformBegun():
+            return f"platform {event.platform}"
         case BaseMoved():
             return f"base {clean(event.reference)} moved from {event.before} to {event.after}"
         case BaseReady():

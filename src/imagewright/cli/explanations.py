@@ -337,6 +337,16 @@ Inside Docker: `--security-opt seccomp=unconfined --security-opt apparmor=unconf
         """Leave `builder` out for the native one, or install the package that brings the builder.""",
     ),
     Explanation(
+        "IW603",
+        "the image is for another platform, and something of it has to run",
+        """\
+Commands run programs of the image. Those of another platform run here with an emulator alone, and none is registered.
+Everything that only puts files into an image is built for any platform on any machine.""",
+        """\
+Debian and Ubuntu: `apt-get install qemu-user-static` registers one; expect what runs to take several times as long.
+Or build on a machine of that platform, or leave the field out.""",
+    ),
+    Explanation(
         "IW700",
         "the run was not accepted",
         """The place where the tasks should run refused the run, or cannot take it.""",

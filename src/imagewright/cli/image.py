@@ -10,7 +10,7 @@ import click
 from imagewright.cli.app import App
 from imagewright.cli.options import talk_options
 from imagewright.cli.session import store_of
-from imagewright.cli.stored import Details, details, find_image, short
+from imagewright.cli.stored import Details, details, find_image, platform_of, short
 from imagewright.cli.terminal import clean, many, size_text
 from imagewright.errors import StoreError
 from imagewright.oci.platform import Platform
@@ -83,20 +83,22 @@ def inspect(app: App, name: str) -> None:
     show_default=True,
     help="What FILE is: a tar of an OCI image layout, or what `docker load` takes.",
 )
+@click.option("--platform", default="", help="Export this one of several platforms: linux/arm64.")
 @talk_options
 @click.pass_obj
-def export(app: App, name: str, file: Path, form: str) -> None:
+def export(app: App, name: str, file: Path, form: str, platform: str) -> None:
     """Write an image to FILE, for other tools.
 
     skopeo and podman read oci-archive:FILE; `docker load --input FILE` takes a docker-archive.
     """
     store = store_of(app)
     stored = find_image(store, name)
+    root = platform_of(store, stored, platform) if platform else stored.descriptor
     write = export_docker_archive if form == "docker-archive" else export_oci_archive
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         with part.open("xb") as out:
-            write(store, stored.descriptor, out, name=stored.name_tag)
+            write(store, root, out, name=stored.name_tag)
         part.replace(file)
     except OSError as error:
         raise StoreError(f"{file} cannot be written", why=error.strerror or str(error)) from error

@@ -8,6 +8,7 @@ from imagewright.build.base.locked import LockedImage
 from imagewright.build.lock import Lock, LockedSpec, requirements_of
 from imagewright.build.lock_file import lock_text, read_lock
 from imagewright.build.resolve import lock_of
+from imagewright.build.session import Session
 from imagewright.builders.native import check_supported
 from imagewright.cli.app import App
 from imagewright.cli.options import build_options, talk_options
@@ -38,29 +39,44 @@ def lock(app: App, file: Path, show: bool, upgrade: bool) -> None:
     texts: dict[str, str] = {}
     named: dict[Path, ImageSpec] = {}
     for spec in specs_in(read_file(file)):
-        platform = check_supported(spec)
-        app.console.say(f"{spec.name}  {platform}")
-        path = spec.lock_file(platform)
-        if named.setdefault(path, spec).required != spec.required:
-            raise SpecError(
-                f"two images are called {spec.name!r} and want different packages, so they cannot share a lock file",
-                fix='give each a name: ImageSpec(name="...")',
-                where=spec.where,
-            )
-        known = path.read_text(encoding="utf-8") if path.exists() else ""
-        locked = lock_of(spec, platform, session, upgrade=upgrade or not _answers(known, spec, platform))
-        text = texts[str(path)] = lock_text(locked)
-        if show:
-            continue
-        try:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise StoreError(f"the lock file {path} cannot be written", why=str(error)) from error
-        verb = "Unchanged" if text == known else "Wrote"
-        shown = path.relative_to(app.directory) if path.is_relative_to(app.directory) else path
-        app.console.say(f"{verb} {shown}  {many(len(locked.wheels), 'package')}, {_base(locked)}")
+        for platform in check_supported(spec):
+            _lock(app, spec, platform, session, texts, named, show=show, upgrade=upgrade)
     app.console.answer("\n".join(texts.values()).rstrip() if show else "", {"locks": texts})
+
+
+def _lock(
+    app: App,
+    spec: ImageSpec,
+    platform: Platform,
+    session: Session,
+    texts: dict[str, str],
+    named: dict[Path, ImageSpec],
+    *,
+    show: bool,
+    upgrade: bool,
+) -> None:
+    """Lock a spec for one platform: the text goes into ``texts`` and, unless it is only shown, into its file."""
+    app.console.say(f"{spec.name}  {platform}")
+    path = spec.lock_file(platform)
+    if named.setdefault(path, spec).required != spec.required:
+        raise SpecError(
+            f"two images are called {spec.name!r} and want different packages, so they cannot share a lock file",
+            fix='give each a name: ImageSpec(name="...")',
+            where=spec.where,
+        )
+    known = path.read_text(encoding="utf-8") if path.exists() else ""
+    locked = lock_of(spec, platform, session, upgrade=upgrade or not _answers(known, spec, platform))
+    text = texts[str(path)] = lock_text(locked)
+    if show:
+        return
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"the lock file {path} cannot be written", why=str(error)) from error
+    verb = "Unchanged" if text == known else "Wrote"
+    shown = path.relative_to(app.directory) if path.is_relative_to(app.directory) else path
+    app.console.say(f"{verb} {shown}  {many(len(locked.wheels), 'package')}, {_base(locked)}")
 
 
 def _base(locked: Lock) -> str:

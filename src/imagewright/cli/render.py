@@ -26,6 +26,7 @@ from imagewright.events import (
     ImagePublished,
     LayerReady,
     Noted,
+    PlatformBegun,
     Resolved,
     StepOutput,
     TaskEnded,
@@ -146,6 +147,8 @@ class Console:
     def _plain(self, event: Event) -> None:
         name = getattr(event, "name", "")
         if isinstance(event, (BuildStarted, ImageFound)):
+            self._blocks[name] = _Block("" if "," in event.platform else event.platform.rpartition("/")[2])
+        if isinstance(event, PlatformBegun):
             self._blocks[name] = _Block(event.platform.rpartition("/")[2])
         line = event_text.plain(event, self._directory)
         if isinstance(event, Noted) and self._said(line):
@@ -168,6 +171,9 @@ class Console:
             case Resolved():
                 self._add(event.name, event_text.resolved(event, self.terminal))
                 self._draw("  writes its layers")
+            case PlatformBegun():
+                self._known(event.name)
+                self._add(event.name, event_text.platform_begun(event, self.terminal))
             case BaseMoved():
                 self._add(event.name, event_text.base_moved(event, self.terminal))
             case BaseReady():
@@ -223,7 +229,7 @@ class Console:
         self._draw(f"  fetched {self._files} files, {size_text(self._file_bytes)}: {event_text.file_name(event.url)}")
 
     def _known(self, name: str) -> None:
-        block = self._blocks[name]
+        block = self._blocks.setdefault(name, _Block())
         if self._verbose:
             for one in block.known:
                 self._add(name, *event_text.layers_known([one], self.terminal))

@@ -1,19 +1,20 @@
 """Images of the local store, found by what a person types, and taken apart for showing."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
 from imagewright.dataclass import dataclass
-from imagewright.errors import IntegrityError, StoreError
+from imagewright.errors import IntegrityError, StoreError, UsageError
 from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig, diff_ids_of
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import DiffID, hex_of
 from imagewright.oci.manifest import Manifest
 from imagewright.oci.platform import Platform
+from imagewright.store.contents import blobs_of
 from imagewright.store.layout import Layout, StoredImage
 
 
@@ -78,6 +79,38 @@ def _matching(images: Sequence[StoredImage], name: str) -> list[StoredImage]:
 def _repository(image: StoredImage) -> str:
     head, _, tail = image.name_tag.rpartition(":")
     return image.name_tag if not head or "/" in tail else head
+
+
+def platform_of(store: Layout, image: StoredImage, platform: str) -> Descriptor:
+    """The manifest of an image for one platform.
+
+    Raises:
+        UsageError: That is no platform.
+        StoreError: The image is not for it (IW521).
+    """
+    try:
+        wanted = Platform.parse(platform)
+    except ValueError as error:
+        raise UsageError(f"--platform {platform}: {error}", fix="--platform linux/amd64") from error
+    found = dict(_manifests(store, image.descriptor))
+    for one, manifest in found.items():
+        if wanted.runs(one):
+            return manifest
+    raise StoreError(
+        f"{image.name_tag} is not for {wanted}",
+        code="IW521",
+        why=f"it is for {', '.join(map(str, found))}",
+        fix=f"--platform {next(iter(found), wanted)}",
+    )
+
+
+def _manifests(store: Layout, root: Descriptor) -> Iterator[tuple[Platform, Descriptor]]:
+    if root.media_type in media_types.INDEXES:
+        for part in blobs_of(root, b"".join(store.fetch(root))):
+            yield from _manifests(store, part)
+    else:
+        for platform in details(store, root):
+            yield platform, root
 
 
 def details(store: Layout, descriptor: Descriptor) -> dict[Platform, Details]:

@@ -21,6 +21,11 @@ class Platform:
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
+    def runs(self, other: Platform) -> bool:
+        """Whether an image of ``other`` is for this one: a variant that only one of them names does not matter."""
+        same = (self.os, self.architecture) == (other.os, other.architecture)
+        return same and (not self.variant or not other.variant or self.variant == other.variant)
+
     @classmethod
     def parse(cls, text: str) -> Platform:
         """``linux/amd64``, ``linux/arm64/v8`` (the same as ``linux/arm64``), ``linux/x86_64``.

@@ -1,7 +1,6 @@
 """An image as a container needs it: its layers and config, from the local store; and how images of registries get there."""
 
 import json
-import os
 from collections.abc import Iterable
 
 from imagewright.build.destination import local_tag, place_of
@@ -16,11 +15,12 @@ from imagewright.oci.manifest import Manifest
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.parallel import run_all
+from imagewright.sandbox.emulation import this_platform
 from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.store.contents import blobs_of
 from imagewright.store.copy import copy_image
 from imagewright.store.layout import Layout
-from imagewright.store.protocol import BlobStore
+from imagewright.store.protocol import BlobSource, BlobStore
 
 _AT_ONCE = 4
 
@@ -61,14 +61,8 @@ def image_for(reference: Reference, store: Layout) -> ContainerImage:
 
 def stored_image(manifest: Descriptor, store: BlobStore) -> ContainerImage:
     """The image of a manifest, or of the manifest for this machine in an index."""
-    here = Platform.parse(f"linux/{os.uname().machine}")
+    manifest, here = _for_here(manifest, store), this_platform()
     data = b"".join(store.fetch(manifest))
-    if manifest.media_type in media_types.INDEXES:
-        named = blobs_of(manifest, data)
-        chosen = next((one for one in named if one.platform == here), None)
-        if chosen is None:
-            raise _other_platform(here, ", ".join(str(one.platform) for one in named if one.platform))
-        return stored_image(chosen, store)
     try:
         parsed = Manifest.parse(data, media_type=manifest.media_type)
         document = json.loads(b"".join(store.fetch(parsed.config)))
@@ -90,6 +84,20 @@ def stored_image(manifest: Descriptor, store: BlobStore) -> ContainerImage:
     return ContainerImage(tuple(layer(number) for number in range(len(diff_ids))), config)
 
 
+def _for_here(found: Descriptor, source: BlobSource) -> Descriptor:
+    """The manifest for this machine in an index; a manifest as it is."""
+    if found.media_type not in media_types.INDEXES:
+        return found
+    here = this_platform()
+    named = [one for one in blobs_of(found, b"".join(source.fetch(found))) if one.platform is not None]
+    fitting = [one for one in named if one.platform == here] or [
+        one for one in named if one.platform and here.runs(one.platform)
+    ]
+    if not fitting:
+        raise _other_platform(here, ", ".join(str(one.platform) for one in named))
+    return fitting[0]
+
+
 def _bring(reference: Reference, session: Session) -> Reference:
     store = Layout(session.store_dir)
     found = _find(reference, store)
@@ -100,6 +108,7 @@ def _bring(reference: Reference, session: Session) -> Reference:
         found = place.resolve()
         if found is None:
             raise _absent(reference)
+        found = _for_here(found, place.store)  # the layers of other platforms are not needed here
         copy_image(place.store, store, found, tag=local_tag(reference))
     return reference.with_digest(found.digest)
 
@@ -137,5 +146,5 @@ def _other_platform(here: Platform, others: str) -> RunnerError:
     return RunnerError(
         f"the image is for {others}, and this machine is {here}",
         code="IW701",
-        fix=f'platforms=["{here}"], to run it here as well',
+        fix=f'platform=["{here}"], to run it here as well',
     )

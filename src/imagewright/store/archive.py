@@ -43,7 +43,7 @@ def export_docker_archive(source: BlobStore, image: Descriptor, out: Out, *, nam
     """
     if image.media_type not in media_types.MANIFESTS:
         what = f"{name} holds several platforms, and a docker archive holds one"
-        raise StoreError(what, fix="export an oci-archive, or name one platform")
+        raise StoreError(what, fix="--platform linux/amd64, or --format oci-archive, which holds them all")
     manifest = Manifest.parse(b"".join(source.fetch(image)), media_type=image.media_type)
     entry = {
         "Config": _path(manifest.config),

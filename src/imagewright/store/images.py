@@ -67,6 +67,25 @@ def read_image(source: BlobSource, root: Descriptor, platform: Platform, *, name
     return ReadImage(root, layers, config, document, _titles(document, len(layers)))
 
 
+def platforms_of(source: BlobSource, root: Descriptor, *, name: str) -> tuple[Platform, ...]:
+    """The platforms that an image, or an index of images, is for. Fetches manifests, and of an image its config.
+
+    Raises:
+        IntegrityError: It is no image.
+    """
+    data = read_manifest(source, root)
+    if root.media_type in media_types.INDEXES:
+        named = blobs_of(root, data)
+        if len(named) == 1 and named[0].platform is None and named[0].media_type in media_types.MANIFESTS:
+            return platforms_of(source, named[0], name=name)
+        return tuple(one.platform for one in named if one.platform is not None and one.platform.os != "unknown")
+    try:
+        config = read_config(source, Manifest.parse(data, media_type=root.media_type).config)
+        return (ImageConfig.from_json(config).platform,)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{name} is not an image", why=str(error)) from error
+
+
 def read_config(source: BlobSource, blob: Descriptor) -> dict[str, Any]:
     """An image's config, as it is written.
 
