@@ -287,7 +287,7 @@ def test_a_base_of_a_registry_is_mounted_and_its_tag_is_locked(
 ) -> None:
     """Its layers are not sent; the tag's digest holds until --upgrade, which says what it moved from and to."""
     from imagewright.store.copy import copy_image
-    from imagewright.store.registry.keychain import Login
+    from imagewright.store.registry.logins import Login
     from imagewright.store.registry.repository import Repository
     from imagewright.transport import Transport
 

@@ -1,6 +1,8 @@
 """Where an image goes, and what it is called there."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from imagewright.oci.reference import Reference, check_registry, check_repositor
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import ImageStore
-from imagewright.store.registry.keychain import Keychain
+from imagewright.store.registry.logins import FirstOf, Login, NoLogin
 from imagewright.store.registry.repository import Repository
 from imagewright.transport import is_loopback
 
@@ -59,10 +61,35 @@ def local_tag(reference: Reference) -> str:
 
 
 def repository_of(reference: Reference, session: Session) -> Repository:
-    """The repository, with the credentials that the docker configuration has for it."""
-    home = Path(session.environ.get("HOME") or "/")
-    credentials = Keychain(session.environ, home)
-    return Repository(reference.registry, reference.repository, session.transport, credentials)
+    """The repository, with the logins that this machine has for it, which are looked for when the registry asks."""
+    return Repository(
+        reference.registry,
+        reference.repository,
+        session.transport,
+        MachineLogins(session.environ),
+        create=partial(_create, session),
+    )
+
+
+def _create(session: Session, registry: str, repository: str) -> bool:
+    from imagewright.store.registry.ambient import create_repository  # only ECR wants it
+
+    return create_repository(registry, repository, session.environ)
+
+
+class MachineLogins:
+    """The logins in docker's and podman's files, and those of the cloud that this machine is in. Knows none by itself."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def find(self, registry: str, repository: str) -> Login | NoLogin:
+        """The login for a repository."""
+        from imagewright.store.registry.ambient import Ambient  # registries of this machine want no login
+        from imagewright.store.registry.keychain import Keychain
+
+        home = Path(self._environ.get("HOME") or "/")
+        return FirstOf(Keychain(self._environ, home), Ambient(self._environ)).find(registry, repository)
 
 
 def target_reference(spec: ImageSpec, session: Session) -> Reference:

@@ -17,7 +17,8 @@ from imagewright.errors import IntegrityError, NetworkError, SandboxError, Store
 from imagewright.packages.pypi.resolve_uv import Uv
 from imagewright.sandbox.bubblewrap import probe
 from imagewright.sandbox.bwrap import find_bubblewrap, privileged
-from imagewright.store.registry.keychain import Keychain, Login
+from imagewright.store.registry.keychain import Keychain
+from imagewright.store.registry.logins import Login
 
 ENOUGH_BYTES = 2_000_000_000  # a base, and the layers of one image with a big package, wheels included
 

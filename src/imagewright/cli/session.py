@@ -6,6 +6,7 @@ from pathlib import Path
 from imagewright.build.session import Session
 from imagewright.cli.app import App
 from imagewright.errors import StoreError
+from imagewright.events import Noted
 from imagewright.store.layout import Layout
 from imagewright.transport import Transport
 
@@ -36,7 +37,20 @@ def session_of(app: App, *, upgrade: bool = False) -> Session:
         debian_keyring=settings.debian_keyring,
         insecure_registries=settings.insecure_registries,
         listen=app.console.listen,
-        transport=Transport(insecure_hosts=settings.insecure_registries),
+        transport=transport_of(app),
+    )
+
+
+def transport_of(app: App) -> Transport:
+    """The HTTP client, with the certificates that docker and podman have for single hosts."""
+    home = Path(app.environ.get("HOME") or "/")
+    folders = ("/etc/docker", "/etc/containers", home / ".config" / "containers", home / ".docker")
+    return Transport(
+        insecure_hosts=app.settings.insecure_registries,
+        certificates=tuple(Path(folder) / "certs.d" for folder in folders),
+        waits=lambda host, seconds: app.console.listen(
+            Noted(f"{host} asks to be left alone for {seconds:.0f}s: waiting")
+        ),
     )
 
 

@@ -7,6 +7,10 @@ from imagewright.errors import IntegrityError
 from imagewright.oci.descriptor import Descriptor
 
 
+class DamagedInTransit(IntegrityError):
+    """What a registry sent is not the blob. Another try may bring the right bytes."""
+
+
 def verified(blob: Descriptor, chunks: Iterable[bytes], place: str) -> Iterator[bytes]:
     """``chunks`` handed on; by the time the last one is out, they were the blob's bytes.
 

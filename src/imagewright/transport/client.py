@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -12,6 +13,7 @@ from imagewright.dataclass import dataclass
 from imagewright.errors import NetworkError, redacted
 from imagewright.transport.failures import no_answer, refused
 from imagewright.transport.network import Network
+from imagewright.transport.retry_after import retry_after
 from imagewright.transport.sender import Answer, Response, Sender, Timeouts, Unanswered, host_of, is_loopback, place_of
 
 Content = bytes | Callable[[], Iterable[bytes]]
@@ -19,10 +21,11 @@ Content = bytes | Callable[[], Iterable[bytes]]
 
 BUDGET_SECONDS = 10.0  # how long a request that nobody answers may take in all
 CONNECT_SECONDS = 4.0
-COMMIT_SECONDS = 300.0  # a registry may hash all that it was sent before it answers
+COMMIT_BYTES_A_SECOND = 10 << 20  # a registry may hash and move all that it was sent before it answers
 MAX_TRIES = 5
 MAX_PAUSE_SECONDS = 4.0
-MAX_RETRY_AFTER_SECONDS = 120.0
+MAX_WAIT_SECONDS = 120.0  # that another side may ask for, in all
+ERROR_BYTES = 1 << 16  # of a body that only an error quotes
 MAX_REDIRECTS = 8
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -57,6 +60,15 @@ class Stream:
             what = f"{place_of(self.url)} broke off in the middle of an answer: {error}"
             raise NetworkError(what, code="IW502", why=redacted(self.url)) from error
 
+    def start_of_body(self) -> bytes:
+        """As much of the body as an error may quote."""
+        body = b""
+        for chunk in self.chunks():
+            body += chunk
+            if len(body) > ERROR_BYTES:
+                break
+        return body[:ERROR_BYTES]
+
     def counted(self) -> Iterator[bytes]:
         """As `chunks`, for who tries again: raises `Unanswered`."""
         for chunk in self._answer.chunks():
@@ -70,9 +82,11 @@ _T = TypeVar("_T", Response, Stream)
 class Transport:
     """Sends requests, repeats what is transient, follows redirects. Safe to share: it holds the connection pool.
 
-    When nothing answers it gives up after `BUDGET_SECONDS` in all. The system's certificates are trusted, and those of
-    SSL_CERT_FILE, SSL_CERT_DIR and REQUESTS_CA_BUNDLE. Proxies come from the usual variables, never for loopback
-    addresses. ``insecure_hosts`` (host or host:port) are spoken to without TLS, as loopback addresses are.
+    When nothing answers it gives up after `BUDGET_SECONDS` in all. A host that asks to be left alone for some seconds is,
+    by all threads. The system's certificates are trusted, and those of SSL_CERT_FILE, SSL_CERT_DIR and
+    REQUESTS_CA_BUNDLE; ``certificates`` are folders as docker's certs.d, for single hosts. Proxies come from the usual
+    variables, never for loopback addresses. ``insecure_hosts`` (host or host:port) are spoken to without TLS, as loopback
+    addresses are. ``waits`` is told of a host and the seconds that it is waited for.
     """
 
     def __init__(
@@ -83,12 +97,15 @@ class Transport:
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
         sender: Sender | None = None,
+        certificates: Collection[Path] = (),
+        waits: Callable[[str, float], object] = lambda host, seconds: None,
     ) -> None:
         self._insecure = frozenset(insecure_hosts)
-        self._sleep, self._clock, self._chance = sleep, clock, chance
-        self._sender = sender or Network()
+        self._sleep, self._clock, self._chance, self._waits = sleep, clock, chance, waits
+        self._sender = sender or Network(certificates)
         self._lock = threading.Lock()
         self._traffic = Traffic()
+        self._quiet_until: dict[str, float] = {}
 
     def __enter__(self) -> "Transport":
         return self
@@ -99,6 +116,14 @@ class Transport:
     def close(self) -> None:
         """Let go of the pooled connections."""
         self._sender.close()
+
+    def now(self) -> float:
+        """Seconds on the clock that it goes by."""
+        return self._clock()
+
+    def pause(self, failures: int) -> None:
+        """Wait before another try of something that has failed so many times in a row."""
+        self._sleep(self._backoff(failures))
 
     @property
     def traffic(self) -> Traffic:
@@ -165,17 +190,18 @@ class Transport:
 
             answer = self._persist(one_try, url, ok, repeat=True)
             if answer.status not in ok:
-                body = next(answer.chunks(), b"")
-                raise refused(method, Response(answer.status, answer.headers, body, answer.url))
+                raise refused(method, Response(answer.status, answer.headers, answer.start_of_body(), answer.url))
             yield answer
 
     def _persist(self, one_try: Callable[[float], _T], url: str, ok: Collection[int], repeat: bool) -> _T:
         """Try until there is an answer that is not transient, or tries or time are used up."""
+        place = place_of(url)
+        self._leave_alone(place)
         start = self._clock()
-        tries = 0
+        tries, waited = 0, 0.0
         while True:
             tries += 1
-            pause = self._chance() * min(0.4 * 2 ** (tries - 1), MAX_PAUSE_SECONDS)
+            pause = self._backoff(tries)
             last = tries == MAX_TRIES
             try:
                 answer = one_try(max(BUDGET_SECONDS - (self._clock() - start), 0.5))
@@ -187,11 +213,32 @@ class Transport:
                 )
                 if last or sure or not repeat or seconds + pause >= BUDGET_SECONDS:
                     raise no_answer(url, error, tries, seconds) from error
+                self._sleep(pause)
             else:
                 if last or answer.status in ok or answer.status not in (_TRANSIENT if repeat else {429}):
                     return answer
-                pause = _retry_after(answer.headers) or pause
-            self._sleep(pause)
+                asked = retry_after(answer.headers)
+                if waited + asked > MAX_WAIT_SECONDS:
+                    return answer
+                if asked:
+                    with self._lock:
+                        self._quiet_until[place] = max(self._quiet_until.get(place, 0.0), self._clock() + asked)
+                    waited += asked
+                    self._leave_alone(place)
+                else:
+                    self._sleep(pause)
+                start = self._clock()  # somebody is there: silence begins anew
+
+    def _backoff(self, failures: int) -> float:
+        return float(self._chance() * min(0.4 * 2 ** (failures - 1), MAX_PAUSE_SECONDS))
+
+    def _leave_alone(self, place: str) -> None:
+        """Wait while a host has asked to be left alone. It may ask for longer meanwhile, by another thread."""
+        if place not in self._quiet_until:
+            return
+        while (seconds := self._quiet_until[place] - self._clock()) > 0:
+            self._waits(place, seconds)
+            self._sleep(seconds)
 
     @contextlib.contextmanager
     def _send(
@@ -199,7 +246,8 @@ class Transport:
     ) -> Iterator[Stream]:
         """One try, with its redirects. Credentials stay with the origin that they were given for."""
         sent = {"accept-encoding": "identity", **{name.lower(): value for name, value in headers.items()}}
-        timeouts = Timeouts(min(CONNECT_SECONDS, patience), patience if content is None else COMMIT_SECONDS)
+        commit = int(sent.get("content-length", "0")) / COMMIT_BYTES_A_SECOND
+        timeouts = Timeouts(min(CONNECT_SECONDS, patience), patience + commit)
         for _ in range(MAX_REDIRECTS):
             self._count(requests=1)
             answer = self._sender.send(method, url, sent, self._opened(content), timeouts)
@@ -232,9 +280,3 @@ class Transport:
         with self._lock:
             now = self._traffic
             self._traffic = Traffic(now.requests + requests, now.sent + sent, now.received + received)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float:
-    """The seconds that the other side asks for; 0 when it does not, or names a date."""
-    text = headers.get("retry-after", "")
-    return min(float(text), MAX_RETRY_AFTER_SECONDS) if text.isdecimal() else 0.0

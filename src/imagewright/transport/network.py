@@ -2,12 +2,22 @@
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from imagewright.errors import NetworkError, redacted
-from imagewright.transport.sender import SEND_SECONDS, Answer, Sender, Timeouts, host_of, is_loopback, unanswered
+from imagewright.transport.sender import (
+    SEND_SECONDS,
+    Answer,
+    Sender,
+    Timeouts,
+    host_of,
+    is_loopback,
+    place_of,
+    unanswered,
+)
 
 if TYPE_CHECKING:
     import httpx2
@@ -16,10 +26,10 @@ if TYPE_CHECKING:
 class Network:
     """The real `Sender`: `Loopback` for http:// to this machine, `Remote` for everything else."""
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Collection[Path] = ()) -> None:
         self._lock = threading.Lock()
         self._loopback: Sender | None = None
-        self._remote = Remote()
+        self._remote = Remote(certificates)
 
     def send(
         self,
@@ -52,12 +62,13 @@ class Network:
 class Remote:
     """A `Sender` with TLS and proxies: httpx2, which costs 0.2 s to import and set up, half of it for TLS.
 
-    So it is imported when it is first needed.
+    So it is imported when it is first needed. Hosts that have a folder in one of ``certificates`` have a pool of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, certificates: Collection[Path] = ()) -> None:
         self._lock = threading.Lock()
-        self._pool: httpx2.Client | None = None
+        self._certificates = certificates
+        self._pools: dict[tuple[Path, ...], httpx2.Client] = {}
 
     def send(
         self,
@@ -70,7 +81,7 @@ class Remote:
         """The answer, a redirect included."""
         import httpx2
 
-        client = self._client()
+        client = self._client(url)
         limits = httpx2.Timeout(SEND_SECONDS, connect=timeouts.connect, read=timeouts.answer, pool=None)
         try:
             request = client.build_request(method, url, headers=dict(headers), content=content, timeout=limits)
@@ -83,21 +94,28 @@ class Remote:
     def close(self) -> None:
         """Let go of all connections. A later request opens new ones."""
         with self._lock:
-            if self._pool is not None:
-                self._pool.close()
-            self._pool = None
+            for pool in self._pools.values():
+                pool.close()
+            self._pools.clear()
 
-    def _client(self) -> "httpx2.Client":
+    def _client(self, url: str) -> "httpx2.Client":
         import httpx2
 
+        folders: tuple[Path, ...] = ()
+        if self._certificates:
+            from imagewright.transport import certificates  # most hosts need none of their own
+
+            folders = certificates.folders_for(place_of(url), self._certificates)
         with self._lock:
-            if self._pool is None:
+            if folders not in self._pools:
                 verify = httpx2.create_ssl_context()
                 if bundle := os.environ.get("REQUESTS_CA_BUNDLE"):
                     folder = os.path.isdir(bundle)
                     verify.load_verify_locations(capath=bundle if folder else None, cafile=None if folder else bundle)
-                self._pool = httpx2.Client(verify=verify, headers={"user-agent": "imagewright"})
-            return self._pool
+                if folders:
+                    certificates.load(verify, folders)
+                self._pools[folders] = httpx2.Client(verify=verify, headers={"user-agent": "imagewright"})
+            return self._pools[folders]
 
 
 class _HttpxAnswer:

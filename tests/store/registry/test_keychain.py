@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from imagewright.errors import CredentialsError
-from imagewright.store.registry.keychain import Keychain, Login, NoLogin
+from imagewright.store.registry.keychain import Keychain
+from imagewright.store.registry.logins import Login, NoLogin
 
 
 def auths(**logins: str) -> str:

@@ -16,7 +16,8 @@ from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import digest_of
 from imagewright.store.copy import copy_image
 from imagewright.store.memory import MemoryStore
-from imagewright.store.registry.keychain import Credentials, Keychain, Login
+from imagewright.store.registry.keychain import Keychain
+from imagewright.store.registry.logins import Credentials, Login
 from imagewright.store.registry.repository import Repository
 from imagewright.testing.images import make_image
 from imagewright.testing.registry import IDENTITY_TOKEN, PASSWORD, USERNAME, FakeRegistry, Fault
@@ -211,7 +212,7 @@ def test_a_login_that_is_missing(transport: Transport, tmp_path: Path) -> None:
         f"IW401 {place} wants a login to push acme/demo, and none was found\n"
         f"looked in: DOCKER_AUTH_CONFIG (unset), ~/.docker/config.json (1 entry, none for {place}), "
         "~/.config/containers/auth.json (absent)\n"
-        f"help: docker login {place}"
+        f"help: docker login {place}          or: imagewright login {place}"
     )
 
 

@@ -1,8 +1,9 @@
 """A repository of a registry, as a store."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from urllib.parse import urlencode
 
 from imagewright.errors import CredentialsError, IntegrityError, NetworkError
@@ -12,12 +13,14 @@ from imagewright.oci.digest import Digest, digest_of, parse_digest
 from imagewright.oci.index import Index
 from imagewright.oci.manifest import MAX_BYTES
 from imagewright.store.contents import is_manifest
-from imagewright.store.registry.keychain import Anonymous, Credentials
-from imagewright.store.registry.session import Session, quoted
-from imagewright.store.verify import verified
+from imagewright.store.registry.logins import Anonymous, Credentials
+from imagewright.store.registry.refusal import quoted
+from imagewright.store.registry.session import Session
+from imagewright.store.verify import DamagedInTransit, verified
 from imagewright.transport import AnswerError, Response, Transport
 
-UPLOAD_TRIES = 3
+WHOLE_BYTES = 4 << 20  # what is no larger is had whole before it is handed on, and asked for again when it is damaged
+MANIFEST_TRIES = 2
 
 _ACCEPT = ", ".join(sorted(media_types.MANIFESTS) + sorted(media_types.INDEXES))
 _MISSING = (b"BLOB_UNKNOWN", b"MANIFEST_INVALID", b"DIGEST_INVALID")
@@ -27,19 +30,29 @@ class Repository:
     """Holds blobs and tags at a registry. Safe to share between threads.
 
     A blob is sent once, and asked for once, however many threads push it: docker-registry 2.8.2 may answer
-    DIGEST_INVALID at the manifest when one blob was sent twice at the same time.
+    DIGEST_INVALID at the manifest when one blob was sent twice at the same time. ``create`` makes a repository where a push
+    does not; it says whether it did.
     Source: OCI distribution-spec v1.1.
     """
 
     def __init__(
-        self, registry: str, repository: str, transport: Transport, credentials: Credentials | None = None
+        self,
+        registry: str,
+        repository: str,
+        transport: Transport,
+        credentials: Credentials | None = None,
+        *,
+        create: Callable[[str, str], bool] = lambda registry, repository: False,
     ) -> None:
         self._session = Session(registry, repository, transport, credentials or Anonymous())
+        self._create = create
         self.registry, self.repository = registry, repository
         self._name = f"{registry}/{repository}"
         self._lock = threading.Lock()
         self._turns: dict[Digest, threading.Lock] = {}
         self._present: set[Digest] = set()
+        self._begun: dict[Digest, str] = {}
+        self._mounts: bool | None = None
         self._manifests: dict[Digest, bytes] = {}
 
     def exists(self, blob: Descriptor) -> bool:
@@ -48,31 +61,48 @@ class Repository:
             return self._has(blob)
 
     def fetch(self, blob: Descriptor) -> Iterator[bytes]:
-        """The blob's bytes, checked."""
-        headers = {"accept": blob.media_type if is_manifest(blob) else "*/*"}
-        with self._session.stream(_path(blob), headers=headers, ok=(200, 404)) as answer:
-            if answer.status == 404:
-                raise NetworkError(f"{self._name} has no {_kind(blob)} {blob.digest}", code="IW503")
-            yield from verified(blob, answer.chunks(), answer.url)
+        """The blob's bytes, checked. What breaks off is asked on for, and what is small and damaged asked for again.
+
+        Raises:
+            DamagedInTransit: A large blob is damaged.
+        """
+        if blob.size > WHOLE_BYTES:
+            try:
+                yield from self._fetch(blob)
+            except IntegrityError as error:
+                raise DamagedInTransit(error.what, why=error.why) from error
+            return
+        try:
+            data = b"".join(self._fetch(blob))
+        except IntegrityError:
+            data = b"".join(self._fetch(blob))
+        yield data
 
     def push(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
         """Take a blob in, unless it is there. What can be iterated more than once is sent again when a try fails."""
         with self._turn(blob.digest):
-            if self._has(blob):
+            begun = self._begun.pop(blob.digest, "")
+            if not begun and self._has(blob):
                 return
             if is_manifest(blob):
                 self._push_manifest(blob, b"".join(verified(blob, chunks, "what was to be pushed")), blob.digest)
             else:
-                self._upload(blob, chunks)
+                from imagewright.store.registry.upload import Upload  # a build that finds its image sends nothing
+
+                create = partial(self._create, self.registry, self.repository)
+                exists = partial(self._has, blob)
+                Upload(self._session, blob, chunks, exists=exists, create=create).send(begun)
             self._present.add(blob.digest)
 
     def mount(self, blob: Descriptor, source: "Repository") -> bool:
         """Let the registry take a blob over from another repository of its own; False when it does not do that.
 
-        Source: OCI distribution-spec v1.1, "Mounting a blob from another repository": a 202 began an upload instead.
-        It is left to the registry, which forgets uploads that nothing is sent for.
+        The first time that a registry says that it did, it is asked whether the blob is there: some say so of blobs that
+        they have not got, and nothing more is then mounted.
+        Source: OCI distribution-spec v1.1, "Mounting a blob from another repository": a 202 began an upload instead,
+        which the next `push` of the blob goes on with.
         """
-        if source.registry != self.registry or source.repository == self.repository:
+        if source.registry != self.registry or source.repository == self.repository or self._mounts is False:
             return False
         with self._turn(blob.digest):
             if self._has(blob):
@@ -80,13 +110,24 @@ class Repository:
             query = urlencode({"mount": blob.digest, "from": source.repository}, safe=":/")
             try:
                 answer = self._session.request(
-                    "push to", "POST", f"blobs/uploads/?{query}", content=b"", ok=(201, 202, 400, 404, 405)
+                    "push to",
+                    "POST",
+                    f"blobs/uploads/?{query}",
+                    content=b"",
+                    ok=(201, 202, 400, 404, 405),
+                    reads=source.repository,
                 )
             except CredentialsError:
                 return False  # who may not read there may still send the bytes
-            if answer.status == 201:
-                self._present.add(blob.digest)
-            return answer.status == 201
+            if answer.status == 202 and answer.headers.get("location"):
+                self._begun[blob.digest] = answer.headers["location"]
+            if answer.status != 201:
+                return False
+            if self._mounts is None:
+                self._mounts = self._has(blob)
+                return self._mounts
+            self._present.add(blob.digest)
+            return True
 
     def resolve(self, tag: str) -> Descriptor | None:
         """What ``tag`` points to, or None when the registry says that there is no such tag. One HEAD request.
@@ -143,6 +184,13 @@ class Repository:
         except ValueError as error:
             raise IntegrityError(f"{self._name} lists no referrers of {subject.digest}", why=str(error)) from error
 
+    def _fetch(self, blob: Descriptor) -> Iterator[bytes]:
+        from imagewright.store.registry.download import download  # a build that finds its image fetches nothing
+
+        accept = blob.media_type if is_manifest(blob) else "*/*"
+        pieces = download(self._session, _path(blob), blob, accept=accept, kind=_kind(blob))
+        return verified(blob, pieces, f"{self._name}")
+
     def _has(self, blob: Descriptor) -> bool:
         if blob.digest in self._present:
             return True
@@ -160,57 +208,31 @@ class Repository:
         self._present.add(blob.digest)
         return True
 
-    def _upload(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Send a blob in one piece, as a stream. After a lost answer the blob is asked for before it is sent again."""
-        once, opened = iter(chunks) is chunks, False
-
-        def content() -> Iterator[bytes]:
-            nonlocal opened
-            if once and opened:
-                raise NetworkError(f"{self._name} wants blob {blob.digest} again, and it can be read only once")
-            opened = True
-            return verified(blob, chunks, "what was to be pushed")
-
-        for remaining in reversed(range(UPLOAD_TRIES)):
-            try:
-                started = self._session.request("push to", "POST", "blobs/uploads/", content=b"", ok=(201, 202))
-                location = started.headers.get("location", "")
-                if not location:
-                    raise AnswerError(f"{self._name} began an upload without saying where", started)
-                joint = "&" if "?" in location else "?"
-                self._session.request(
-                    "push to",
-                    "PUT",
-                    f"{location}{joint}digest={blob.digest}",
-                    headers={"content-type": "application/octet-stream", "content-length": str(blob.size)},
-                    content=content,
-                    ok=(201, 204),
-                    repeat=False,
-                )
-                return
-            except NetworkError as error:
-                if not _may_pass(error):
-                    raise
-                if self._has(blob):
-                    return  # the answer was lost, not the blob
-                if once or not remaining:
-                    raise
-
     def _push_manifest(self, manifest: Descriptor, data: bytes, name: str) -> Response:
-        """Store a manifest under its digest or a tag."""
+        """Store a manifest under its digest or a tag, byte for byte, which the registry's answer has to confirm."""
         headers = {"content-type": manifest.media_type}
-        try:
-            answer = self._session.request(
-                "push to", "PUT", f"manifests/{name}", headers=headers, content=data, ok=(201, 204)
-            )
-        except AnswerError as error:
-            if any(code in error.response.body for code in _MISSING):
-                self._present.clear()  # what is remembered may be wrong: the next push asks again
-            what = f"{self._name} does not take the manifest {manifest.digest}"
-            said = quoted(error.response) or (f"it answered {error.response.status}",)
-            raise NetworkError(what, code="IW503", why=said) from error
-        self._manifests[manifest.digest] = data
-        return answer
+        for remaining in reversed(range(MANIFEST_TRIES)):
+            try:
+                answer = self._session.request(
+                    "push to", "PUT", f"manifests/{name}", headers=headers, content=data, ok=(201, 204)
+                )
+            except AnswerError as error:
+                if remaining and b"DIGEST_INVALID" in error.response.body and name == manifest.digest:
+                    continue  # what was sent has this digest: it was damaged on its way
+                if any(code in error.response.body for code in _MISSING):
+                    self._present.clear()  # what is remembered may be wrong: the next push asks again
+                what = f"{self._name} does not take the manifest {manifest.digest}"
+                said = quoted(error.response) or (f"it answered {error.response.status}",)
+                raise NetworkError(what, code="IW503", why=said) from error
+            # A tag takes whatever arrives; under a digest the registry has checked it.
+            stored = answer.headers.get("docker-content-digest", manifest.digest if name == manifest.digest else "")
+            stored = stored or getattr(self.resolve(name), "digest", "")
+            if stored == manifest.digest:
+                self._manifests[manifest.digest] = data
+                return answer
+        raise IntegrityError(
+            f"{self._name} has stored another manifest than was sent", why=f"{stored or 'none'}, not {manifest.digest}"
+        )
 
     def _cannot_tell(self, thing: str, answer: Response) -> NetworkError:
         what = f"the registry cannot tell whether there is {thing}"
@@ -232,13 +254,6 @@ def _path(blob: Descriptor) -> str:
 
 def _kind(blob: Descriptor) -> str:
     return "manifest" if is_manifest(blob) else "blob"
-
-
-def _may_pass(error: NetworkError) -> bool:
-    """Whether another try of an upload is of use: no answer, an error of the server, or an upload that it forgot."""
-    if isinstance(error, AnswerError):
-        return error.response.status >= 500 or error.response.status == 404
-    return error.code == "IW502"
 
 
 def _media_type(answer: Response) -> str | None:

@@ -1,28 +1,29 @@
 """Requests to one repository of a registry, logged in as the registry asks."""
 
-import base64
-import json
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import Literal
-from urllib.parse import urlencode, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from imagewright.errors import CredentialsError, NetworkError, redacted
 from imagewright.oci.reference import DEFAULT_REGISTRY
-from imagewright.store.registry.challenge import Challenge, parse_challenges
-from imagewright.store.registry.keychain import Credentials, Login, NoLogin
+from imagewright.store.registry.logins import Credentials
+from imagewright.store.registry.refusal import Aim, TokenRefused, refusal
 from imagewright.transport import Content, Response, Stream, Transport
 
-OWN_REGISTRY = "localhost:30000"
+if TYPE_CHECKING:
+    from imagewright.store.registry.authorizer import Authorizer
 
-Aim = Literal["push to", "pull from"]
+OWN_REGISTRY = "localhost:30000"
+LOGINS = 2  # for one request: a token may have ended, and the next one have been damaged on its way
 
 
 class Session:
     """Sends requests below ``/v2/REPOSITORY/`` with the login that the registry asks for. Safe to share.
 
-    Logins are looked for only when the registry wants one, so that a request that needs none stays one request.
+    Logins are looked for only when the registry wants one, so that a request that needs none stays one request. From
+    then on every request takes a login along, and a token that is about to end is replaced before.
     """
 
     def __init__(self, registry: str, repository: str, transport: Transport, credentials: Credentials) -> None:
@@ -32,14 +33,24 @@ class Session:
         self._origin = transport.origin(host)
         self._base = f"{self._origin}/v2/{repository}/"
         self._lock = threading.Lock()
-        self._authorization = ""
-        self._login: Login | NoLogin | None = None
+        self._authorizer: Authorizer | None = None
 
     def url(self, path: str) -> str:
-        """The address of ``path``, which is below the repository, or is an absolute path or URL from a Location."""
-        if path.startswith("/"):
-            return self._origin + path
-        return path if "://" in path else self._base + path
+        """The address of ``path``, which is below the repository, or is an absolute path or URL from a Location.
+
+        Raises:
+            NetworkError: A registry with TLS sends us to a place without.
+        """
+        url = urljoin(self._base, path if path.startswith("/") or "://" in path else f"./{path}")
+        if urlsplit(self._origin).scheme == "https" and urlsplit(url).scheme != "https":
+            what = f"{self.registry} sends uploads to a place without TLS"
+            raise NetworkError(what, code="IW503", why=f"to {redacted(url)}")
+        return url
+
+    @property
+    def transport(self) -> Transport:
+        """What the requests go through."""
+        return self._transport
 
     def request(
         self,
@@ -51,25 +62,24 @@ class Session:
         content: Content | None = None,
         ok: Collection[int] = (200,),
         repeat: bool = True,
+        reads: str = "",
     ) -> Response:
-        """The answer. ``aim`` is for the text of errors.
+        """The answer. ``aim`` is what the login is for; ``reads`` is another repository that the request reads from.
 
         Raises:
             CredentialsError: The registry wants a login (IW401) or refuses (IW403).
             NetworkError: It does not answer, or with another status than those in ``ok``.
         """
         url = self.url(path)
+        scopes = self._scopes(aim, reads)
         with self._explained():
-            used = self._authorization
-            allowed = {*ok, 401, 403}
-            response = self._transport.request(
-                method, url, headers=self._headers(url, headers, used), content=content, ok=allowed, repeat=repeat
-            )
-            if response.status == 401 and self._log_in(aim, response, used):
-                sent = self._headers(url, headers, self._authorization)
+            for remaining in reversed(range(LOGINS + 1)):
+                sent, used = self._headers(aim, url, headers, scopes)
                 response = self._transport.request(
-                    method, url, headers=sent, content=content, ok=allowed, repeat=repeat
+                    method, url, headers=sent, content=content, ok={*ok, 401, 403}, repeat=repeat
                 )
+                if response.status != 401 or not remaining or not self._log_in(aim, response, used, scopes):
+                    break
             if response.status in (401, 403) and response.status not in ok:
                 raise self._refusal(aim, response)
             return response
@@ -80,100 +90,64 @@ class Session:
     ) -> Iterator[Stream]:
         """The answer to a GET, its body read piece by piece. Raises as `request` does."""
         url = self.url(path)
+        scopes = self._scopes("pull from", "")
         with ExitStack() as opened:
             with self._explained():
-                used = self._authorization
-                for _ in range(2):
+                for remaining in reversed(range(LOGINS + 1)):
                     opened.close()
-                    sent = self._headers(url, headers, self._authorization)
+                    sent, used = self._headers("pull from", url, headers, scopes)
                     answer = opened.enter_context(self._transport.stream("GET", url, headers=sent, ok={*ok, 401, 403}))
                     if answer.status not in (401, 403):
                         break
-                    response = Response(answer.status, answer.headers, b"".join(answer.chunks()), url)
-                    if answer.status == 403 or not self._log_in("pull from", response, used):
+                    response = Response(answer.status, answer.headers, answer.start_of_body(), url)
+                    again = answer.status == 401 and remaining
+                    if not again or not self._log_in("pull from", response, used, scopes):
                         raise self._refusal("pull from", response)
-                else:
-                    raise self._refusal("pull from", response)
             yield answer
 
-    def _headers(self, url: str, headers: Mapping[str, str] | None, authorization: str) -> dict[str, str]:
-        """With the login, but only for the registry itself: a Location may lead elsewhere."""
-        sent = dict(headers or {})
-        if authorization and urlsplit(url)[:2] == urlsplit(self._origin)[:2]:
-            sent["authorization"] = authorization
-        return sent
+    def _scopes(self, aim: Aim, reads: str) -> frozenset[str]:
+        """What a token has to be good for. Who pushes asks for both rights at once, which saves a token later."""
+        own = f"repository:{self.repository}:{'pull,push' if aim == 'push to' else 'pull'}"
+        return frozenset((own, f"repository:{reads}:pull")) if reads else frozenset((own,))
 
-    def _log_in(self, aim: Aim, response: Response, used: str) -> bool:
+    def _headers(
+        self, aim: Aim, url: str, headers: Mapping[str, str] | None, scopes: frozenset[str]
+    ) -> tuple[dict[str, str], str]:
+        """With the login, but only for the registry itself: a Location may lead elsewhere. And the login."""
+        sent, used = dict(headers or {}), ""
+        if self._authorizer is not None and urlsplit(url)[:2] == urlsplit(self._origin)[:2]:
+            with self._lock, self._refused(aim):
+                used = self._authorizer.authorization(scopes)
+        if used:
+            sent["authorization"] = used
+        return sent, used
+
+    def _log_in(self, aim: Aim, response: Response, used: str, scopes: frozenset[str]) -> bool:
         """Answer the registry's challenge, and say whether there is now another login to try than ``used``."""
-        with self._lock:
-            if self._authorization != used:
-                return True  # another thread was faster
-            challenges = parse_challenges(response.headers.get("www-authenticate", ""))
-            self._login = login = self._credentials.find(self.registry, self.repository)
-            for challenge in challenges:
-                if challenge.scheme == "bearer" and "realm" in challenge.parameters:
-                    self._authorization = f"Bearer {self._token(aim, challenge, login)}"
-                    return True
-                if challenge.scheme == "basic" and isinstance(login, Login) and login.password:
-                    self._authorization = _basic(login)
-                    return self._authorization != used
-            return False
+        with self._lock, self._refused(aim):
+            if self._authorizer is None:
+                from imagewright.store.registry.authorizer import Authorizer  # most registries here want no login
 
-    def _token(self, aim: Aim, challenge: Challenge, login: Login | NoLogin) -> str:
-        """A token from the registry's token server; without a login, an anonymous one.
+                self._authorizer = Authorizer(self.registry, self.repository, self._transport, self._credentials)
+            return self._authorizer.answer(response.headers.get("www-authenticate", ""), used, scopes)
 
-        Source: distribution's "Token Authentication Specification" and "OAuth2 Token Authentication".
-        """
-        realm = challenge.parameters["realm"]
-        if urlsplit(realm).scheme != "https" and urlsplit(self._origin).scheme == "https":
-            what = f"{self.registry} sends logins to a place without TLS"
-            raise NetworkError(what, code="IW503", why=f"its token server is {redacted(realm)}")
-        query = {name: challenge.parameters[name] for name in ("service", "scope") if name in challenge.parameters}
-        ok = (200, 400, 401, 403)
-        if isinstance(login, Login) and login.identity_token:
-            form = {"grant_type": "refresh_token", "client_id": "imagewright", **query}
-            body = urlencode({**form, "refresh_token": login.identity_token}).encode()
-            headers = {"content-type": "application/x-www-form-urlencoded"}
-            response = self._transport.request("POST", realm, headers=headers, content=body, ok=ok)
-        else:
-            headers = {"authorization": _basic(login)} if isinstance(login, Login) else {}
-            joint = "&" if "?" in realm else "?"
-            response = self._transport.request("GET", f"{realm}{joint}{urlencode(query)}", headers=headers, ok=ok)
-        if response.status != 200:
-            raise self._refusal(aim, response, unknown_user=True)
+    @contextmanager
+    def _refused(self, aim: Aim) -> Iterator[None]:
+        """Say in words that a token server refuses."""
         try:
-            document = json.loads(response.body)
-            return str(document.get("token") or document["access_token"])
-        except (ValueError, KeyError, AttributeError) as error:
-            what = f"the token server of {self.registry} answered without a token"
-            raise NetworkError(what, code="IW503", why=redacted(realm)) from error
+            yield
+        except TokenRefused as error:
+            raise self._refusal(aim, error.response, known=False) from error
 
-    def _refusal(self, aim: Aim, response: Response, *, unknown_user: bool = False) -> CredentialsError:
+    def _refusal(self, aim: Aim, response: Response, *, known: bool | None = None) -> CredentialsError:
         """What a person has to hear about a 401 or 403."""
-        login = self._login
+        authorizer = self._authorizer
+        login = authorizer.login if authorizer is not None else None
         if login is None:
             login = self._credentials.find(self.registry, self.repository)
-        said = quoted(response)
-        log_in = f"docker login {self.registry}"
-        if isinstance(login, NoLogin):
-            looked_in = (
-                f"looked in: {', '.join(login.looked_in)}" if login.looked_in else "no place was given to look in"
-            )
-            if response.status == 403:
-                what = f"{self.registry} refuses the {_noun(aim)} {self.repository} without a login, and none was found"
-                return CredentialsError(what, code="IW403", why=(*said, looked_in), fix=log_in)
-            what = f"{self.registry} wants a login to {aim.split()[0]} {self.repository}, and none was found"
-            return CredentialsError(what, code="IW401", why=looked_in, fix=log_in)
-        name = f"'{login.username}'" if login.username else "the owner of a token"
-        if response.status == 401 or unknown_user:
-            what = f"{self.registry} does not accept the login of {name} ({login.source})"
-            return CredentialsError(what, code="IW401", why=said, fix=log_in)
-        what = f"{self.registry} knows you as {name} ({login.source}) but refuses the {_noun(aim)} {self.repository}"
-        right = "write" if aim == "push to" else "read"
-        fix = f"{name} needs {right} access to {self.repository}"
-        if self.registry == "ghcr.io":
-            fix = f"the token needs scope {right}:packages, and {fix.replace('needs ', '')}"
-        return CredentialsError(what, code="IW403", why=said, fix=fix)
+        if known is None:
+            known = authorizer is not None and authorizer.accepted
+        return refusal(aim, self.registry, self.repository, login, response, known=known)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -186,27 +160,3 @@ class Session:
                 error.why = (*error.why, own) if self.registry == OWN_REGISTRY else error.why
                 error.fix = ("start the registry, or build without one: --registry local",)
             raise
-
-
-def quoted(response: Response) -> tuple[str, ...]:
-    """The registry's own words, as a line of an error, or nothing.
-
-    Source: OCI distribution-spec v1.1, "Error Codes".
-    """
-    try:
-        errors = json.loads(response.body)["errors"]
-        words = "; ".join(
-            ": ".join(filter(None, (str(e.get("code", "")).lower(), str(e.get("message", ""))))) for e in errors
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
-        words = response.body[:200].decode(errors="replace")
-    words = redacted(" ".join(words.split()))[:300]
-    return (f"it said: {words}",) if words else ()
-
-
-def _basic(login: Login) -> str:
-    return "Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-
-
-def _noun(aim: Aim) -> str:
-    return "push to" if aim == "push to" else "pull from"
