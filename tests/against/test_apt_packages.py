@@ -109,11 +109,6 @@ def layer_entries(layer: StoredLayer) -> Iterator[tuple[str, Said]]:
 def apt_itself(base: StoredLayer, lock: Lock, session: Session, tmp_path: Path) -> dict[str, Said]:
     """The same of what apt-get update and install leave on the base."""
     assert isinstance(lock.base, LockedBase)
-    rootfs = Rootfs(session.rootfs_dir)
-    stack = rootfs.prepare([base])
-    upper = tmp_path / "overlay"
-    (upper / "upper").mkdir(parents=True)
-    (upper / "upper").chmod(0o755)
     known = mirrors(session)
     sources = tmp_path / "sources.list"
     release = lock.base.release
@@ -128,18 +123,26 @@ def apt_itself(base: StoredLayer, lock: Lock, session: Session, tmp_path: Path) 
             if address
         )
     )
+    binds = (Bind(sources, "/etc/apt/sources.list"), Bind(DEFAULT_KEYRING, "/keyring.gpg"))
+    return installed_by_apt([base], PACKAGES, session, tmp_path, binds)
+
+
+def installed_by_apt(
+    layers: list[StoredLayer], packages: list[str], session: Session, tmp_path: Path, binds: tuple[Bind, ...] = ()
+) -> dict[str, Said]:
+    """What apt-get update and install leave on these layers, as `layer_entries` tells it."""
+    stack = Rootfs(session.rootfs_dir).prepare(layers)
+    upper = tmp_path / "overlay"
+    (upper / "upper").mkdir(parents=True)
+    (upper / "upper").chmod(0o755)
     policy = tmp_path / "policy-rc.d"
     policy.write_text("#!/bin/sh\nexit 101\n")
     policy.chmod(0o755)
     command = Command(
-        ("/bin/sh", "-ec", f"apt-get -qq update; apt-get -qq install --no-install-recommends {' '.join(PACKAGES)}"),
+        ("/bin/sh", "-ec", f"apt-get -qq update; apt-get -qq install --no-install-recommends {' '.join(packages)}"),
         {"DEBIAN_FRONTEND": "noninteractive", "LANG": "C.UTF-8"},
         user="0",
-        binds=(
-            Bind(sources, "/etc/apt/sources.list"),
-            Bind(policy, "/usr/sbin/policy-rc.d"),
-            Bind(DEFAULT_KEYRING, "/keyring.gpg"),
-        ),
+        binds=(*binds, Bind(policy, "/usr/sbin/policy-rc.d")),
         capabilities=STEP_CAPABILITIES,
     )
     lines: list[str] = []
@@ -152,5 +155,8 @@ def apt_itself(base: StoredLayer, lock: Lock, session: Session, tmp_path: Path) 
         content = b"\n\n".join(sorted(content.split(b"\n\n"))) if change.path in ACCEPTED else content
         mode = 0 if change.kind == "symlink" else change.mode
         digest = hashlib.sha256(content).hexdigest()
+        if change.kind == "whiteout":
+            found[change.path] = ("file", 0o644, 0, 0, 0, "", digest)
+            continue
         found[change.path] = (change.kind, mode, change.uid, change.gid, change.mtime, change.link, digest)
     return found

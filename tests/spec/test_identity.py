@@ -147,6 +147,7 @@ CONTENT: list[dict[str, Any]] = [
     {"annotations": {"a": "b"}},
     {"user": "git"},
     {"workdir": "/git"},
+    {"apt_snapshot": "2026-05-20"},
 ]
 
 

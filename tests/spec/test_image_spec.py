@@ -167,6 +167,8 @@ def test_every_argument_of_flytekit_is_taken(tmp_path: Path) -> None:
         ({"builder_options": [1]}, "is a list, not a dict", "builder_options="),
         ({"builder_config": {"a": object()}}, "is a object", "strings, numbers"),
         ({"install_project": "yes"}, "neither True nor False", "install_project=True"),
+        ({"apt_snapshot": "2026-13-01"}, "is no day and no time in UTC", 'apt_snapshot="2026-05-20"'),
+        ({"apt_snapshot": "yesterday"}, "is no day and no time in UTC", '"20260520T120000Z"'),
         ({"cuda": 12}, "is a int, not a string", 'cuda="12"'),
     ],
 )

@@ -2,12 +2,14 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright.build.download import Downloads
 from imagewright.build.session import Session
+from imagewright.errors import LockError
 from imagewright.oci.platform import Platform
 from imagewright.packages.pypi.indexes_pip import PipSettings, pip_config_files, read_pip_settings
 from imagewright.packages.target import Target
@@ -27,9 +29,16 @@ def mirrors(session: Session) -> "Mirrors":
     Raises:
         LockError: None is known (IW206).
     """
-    from imagewright.packages.deb.mirror import apt_sources, mirrors_at, mirrors_of
+    from imagewright.packages.deb.mirror import Mirrors, apt_sources, mirrors_at, mirrors_of
 
-    return mirrors_at(session.debian_mirror) if session.debian_mirror else mirrors_of(apt_sources(APT))
+    snapshots = session.debian_snapshots.rstrip("/")
+    try:
+        found = mirrors_at(session.debian_mirror) if session.debian_mirror else mirrors_of(apt_sources(APT))
+    except LockError:
+        if not snapshots:
+            raise
+        found = Mirrors("")
+    return replace(found, snapshots=snapshots)
 
 
 def pip_settings(session: Session) -> PipSettings:

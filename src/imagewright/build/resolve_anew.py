@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from imagewright.build.base.lock_base import debian_archive, lock_base
+from imagewright.build.base.lock_base import debian_archive, lock_base, snapshot_of
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.inputs import downloads, request_of
 from imagewright.build.lock import Lock, LockedSpec
@@ -11,6 +11,7 @@ from imagewright.errors import LockError
 from imagewright.events import Noted
 from imagewright.oci.digest import Digest
 from imagewright.oci.platform import Platform
+from imagewright.packages.deb.apt import wanted_of
 from imagewright.packages.deb.apt_resolve import resolve_apt
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.indexes_pip import PipSettings
@@ -60,26 +61,31 @@ def _apt(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: 
     """What ``apt_packages`` adds to the base."""
     if not spec.apt_packages:
         return ()
+    wanted = sorted(set(spec.apt_packages))
     try:
-        debian = _debian(spec, base)
-        return resolve_apt(debian, sorted(set(spec.apt_packages)), debian_archive(session), listen=session.listen)
+        match _lowest(spec, base):
+            case LockedBase() as debian, debs, _:
+                debian = replace(debian, debs=tuple(sorted((*debian.debs, *debs))))
+                return resolve_apt(debian, wanted, debian_archive(spec, session), listen=session.listen)
+            case image, debs, below:
+                from imagewright.build.apt_plan import plan_apt  # the sandbox, which no other lock needs
+
+                # What specs below have added is no part of the image that apt is asked in: asked for again, it is left out.
+                pins = [f"{deb.name}={deb.version}" for deb in debs]
+                found = plan_apt(spec, below, image, [*pins, *wanted], session, snapshot=snapshot_of(spec))
+                return tuple(deb for deb in found if deb not in debs)
     except LockError as error:
-        named = [name for name in spec.apt_packages if repr(name.partition("=")[0]) in error.what]
+        named = [name for name in spec.apt_packages if repr(wanted_of(name).name) in error.what]
         error.where = error.where or spec.where_of(named[0] if named else "apt_packages")
         raise
 
 
-def _debian(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec) -> LockedBase:
-    """The Debian packages that are below: the default base's, and what specs on it have added."""
-    match base:
-        case LockedBase():
-            return base
-        case LockedSpec():
-            below = _debian(spec, base.lock.base)
-            return replace(below, debs=tuple(sorted((*below.debs, *base.lock.apt))))
-        case LockedImage():
-            raise LockError(
-                f"apt_packages are installed on the default base image only yet, not on {base.reference}",
-                code="IW204",
-                fix='commands=["apt-get update && apt-get install -y --no-install-recommends ..."]',
-            )
+def _lowest(
+    spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec
+) -> tuple[LockedBase | LockedImage, tuple[LockedDeb, ...], ImageSpec]:
+    """The base below all specs, the Debian packages that these have added to it, and the spec that names it."""
+    if not isinstance(base, LockedSpec):
+        return base, (), spec
+    assert isinstance(spec.base_image, ImageSpec)
+    lowest, debs, below = _lowest(spec.base_image, base.lock.base)
+    return lowest, (*debs, *base.lock.apt), below

@@ -127,9 +127,16 @@ def step_runner(spec: ImageSpec, cache: Path, listen: Listener, platform: Platfo
         SandboxError: The machine lets no sandbox be made (IW601), or does not run programs of the platform (IW603), and
             these fields need it.
     """
+    return StepRunner(cache, sandbox_for(spec, cache, platform), listen) if stepping_fields(spec) else None
+
+
+def sandbox_for(spec: ImageSpec, cache: Path, platform: Platform) -> Bubblewrap:
+    """The bwrap that makes sandboxes for a spec and runs a platform's programs, once it is known that it can.
+
+    Raises:
+        SandboxError: IW601 or IW603, it cannot, and these fields need one.
+    """
     fields = stepping_fields(spec)
-    if not fields:
-        return None
     if why := cannot_run(platform):
         raise SandboxError(
             f"image {spec.name!r} for {platform} cannot be made on this machine: {' and '.join(fields)} "
@@ -156,4 +163,4 @@ def step_runner(spec: ImageSpec, cache: Path, listen: Listener, platform: Platfo
             fix=[*error.fix[:1], f"or leave {' and '.join(fields)} out"],
             where=spec.where_of(fields[0]),
         ) from error
-    return StepRunner(cache, bubblewrap, listen)
+    return bubblewrap

@@ -14,7 +14,8 @@ class Session:
     """One command's surroundings. Nothing below reads the environment: ``environ`` is what it may see of it.
 
     ``jobs`` bounds the threads that write layers; ``registry`` overrides every spec's own ("local" is the local store).
-    ``debian_mirror`` is ``http://host/debian``, used before the mirrors of the host's own apt configuration.
+    ``debian_mirror`` is ``http://host/debian``, used before the mirrors of the host's own apt configuration;
+    ``debian_snapshots`` is where the archives are kept as they were.
     """
 
     cache_dir: Path
@@ -26,6 +27,7 @@ class Session:
     upgrade: bool = False
     debian_mirror: str = ""
     debian_keyring: str = ""
+    debian_snapshots: str = ""
     insecure_registries: tuple[str, ...] = ()
     listen: Listener = nobody
     transport: Transport = field(default_factory=Transport)

@@ -79,6 +79,12 @@ _BUILD = (
         metavar="FILE",
         help="Keys of the Debian archive, in place of the machine's own.",
     ),
+    _option(
+        "--debian-snapshots",
+        setting="debian_snapshots",
+        metavar="URL",
+        help="Debian snapshot archive, for apt_snapshot.",
+    ),
 )
 
 timeout_option = _option(

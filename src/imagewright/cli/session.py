@@ -35,6 +35,7 @@ def session_of(app: App, *, upgrade: bool = False) -> Session:
         upgrade=upgrade,
         debian_mirror=settings.debian_mirror,
         debian_keyring=settings.debian_keyring,
+        debian_snapshots=settings.debian_snapshots,
         insecure_registries=settings.insecure_registries,
         listen=app.console.listen,
         transport=transport_of(app),

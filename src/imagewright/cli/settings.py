@@ -33,6 +33,7 @@ class Settings:
     output: Output
     debian_mirror: str
     debian_keyring: str
+    debian_snapshots: str
     insecure_registries: tuple[str, ...]
 
 
@@ -158,6 +159,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("debian_mirror", "address of a Debian mirror, in place of the machine's own", _text, lambda _: ""),
     Setting(
         "debian_keyring", "file with the keys of the Debian archive, in place of the machine's own", _text, lambda _: ""
+    ),
+    Setting(
+        "debian_snapshots",
+        "address of a Debian snapshot archive, the folder of debian/20250520T000000Z: for apt_snapshot",
+        _text,
+        lambda _: "",
     ),
     Setting("insecure_registries", "registries (host:port) that are spoken to by plain http", _list, lambda _: ()),
 )

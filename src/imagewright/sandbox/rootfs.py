@@ -176,6 +176,8 @@ class Rootfs:
     def _stack(self, layers: Sequence[tuple[DiffID, Unpacked]]) -> Stack:
         hidden = max((number for number, (_, made) in enumerate(layers) if "" in made.opaque), default=0)
         layers = layers[hidden:]  # overlayfs merges the layers' roots whatever they say
+        # A layer that comes again says again all that it said: overlayfs takes no folder twice.
+        layers = [one for at, one in enumerate(layers) if one[0] not in {later for later, _ in layers[at + 1 :]}]
         folders = [str(self._folder / hex_of(diff_id)) for diff_id, _ in layers]
         merged = _needs_merge(folders, [made for _, made in layers])
         while (

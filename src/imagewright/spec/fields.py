@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import Enum
 from pathlib import PurePosixPath
 from typing import Any
@@ -21,6 +22,7 @@ DEFAULT_PLATFORM = "linux/amd64"
 
 _PYTHON = re.compile(r"3\.\d{1,2}(?:\.\d{1,3})?")
 _APT = re.compile(r"[a-z0-9][A-Za-z0-9+.:~=/*_-]*")
+_MOMENT = re.compile(r"([0-9]{4})-?([0-9]{2})-?([0-9]{2})(?:[T ]([0-9]{2}):?([0-9]{2}):?([0-9]{2})(?:Z|\+00:00))?")
 
 
 def _strings(field: str, value: Any) -> tuple[str, ...]:
@@ -67,6 +69,22 @@ def _apt_packages(field: str, value: Any) -> tuple[str, ...]:
                 part=name,
             )
     return names
+
+
+def _apt_snapshot(field: str, value: Any) -> str | None:
+    """A time as Debian's snapshot archives name it; a day is its beginning."""
+    if value is None:
+        return None
+    match = _MOMENT.fullmatch(str(value).strip()) if not isinstance(value, (int, float)) else None
+    try:
+        moment = datetime(*(int(part or 0) for part in match.groups())) if match else None  # type: ignore[arg-type]
+    except ValueError:  # a month 13
+        moment = None
+    if moment is None:
+        raise Refused(
+            field, value, "is no day and no time in UTC", fix=f'{field}="2026-05-20", or "20260520T120000Z"', part=value
+        )
+    return f"{moment:%Y%m%dT%H%M%SZ}"
 
 
 def _entrypoint(field: str, value: Any) -> tuple[str, ...] | None:
@@ -284,6 +302,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "builder_options": _options,
     "builder_config": _options,
     "install_project": _flag,
+    "apt_snapshot": _apt_snapshot,
     **CONTAINER_CHECKS,
 }
 """Every field: flytekit's in their positional order, then our own. None is each one's default, but for ``name``."""

@@ -27,6 +27,7 @@ REQUIRING = frozenset(
         "pip_extra_index_url",
         "pip_extra_args",
         "apt_packages",
+        "apt_snapshot",
         "base_image",
         "python_exec",
     }
@@ -71,6 +72,7 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "annotations": dict,
     "user": str,
     "workdir": str,
+    "apt_snapshot": str,
 }
 
 

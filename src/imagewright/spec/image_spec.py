@@ -32,6 +32,7 @@ from imagewright.spec.requirements import (
 )
 
 if TYPE_CHECKING:
+    from datetime import date
     from enum import Enum
 
     Strings = list[str] | tuple[str, ...]
@@ -93,6 +94,7 @@ class ImageSpec:
     annotations: Mapping[str, str]
     user: str | None
     workdir: str | None
+    apt_snapshot: str | None
     forced: bool = field(compare=False)
     where: Where = field(compare=False)
     directory: Path = field(compare=False)
@@ -134,6 +136,7 @@ class ImageSpec:
         annotations: Mapping[str, str] | None = None,
         user: str | int | None = None,
         workdir: File | None = None,
+        apt_snapshot: str | date | None = None,
         forced: bool = False,
         where: Where = place.NOWHERE,
         directory: Path | None = None,

@@ -74,8 +74,15 @@ def test_a_virtual_package_is_its_provider(archive: FakeArchive, base: LockedBas
         ("nowhere=1", "IW206", "no package 'nowhere' of version 1", ""),
         ("libc6=2", "IW206", "no package 'libc6' of version 2", '"libc6=1"'),
         ("no-libc", "IW206", "'no-libc' cannot be installed", ""),
-        ("git/bookworm-backports", "IW204", "only a name or name=version", '"git"'),
-        ("git:arm64", "IW204", "only a name or name=version", '"git"'),
+        (
+            "git/bookworm-backports",
+            "IW206",
+            "Debian has no suite 'bookworm-backports'",
+            '"/bookworm-backports" is that of backports',
+        ),
+        ("less/bookworm-updates", "IW206", "Debian's bookworm-updates has no package 'less'", '"less"'),
+        ("git:arm64", "IW204", "only name, name=version and name/suite", '"git"'),
+        ("git/a=1", "IW204", "only name, name=version and name/suite", '"git"'),
     ],
 )
 def test_what_cannot_be_had_is_said(
@@ -99,10 +106,58 @@ def test_apt_is_given_the_files_and_nothing_else(archive: FakeArchive, base: Loc
 
     assert [file_name(deb) for deb in debs] == ["git.deb", "git-man.deb", "perl.deb"]
     assert "install -qq --no-install-recommends ./git.deb ./git-man.deb ./perl.deb\n" in texts["install.sh"]
-    assert texts["install.sh"].endswith("apt-mark -qq auto git-man perl\n")
+    assert "for name in git-man perl; do" in texts["install.sh"]
     assert texts["sources.list"] == ""
     assert set(how.env) == {"PATH", "LANG", "HOME", "DEBIAN_FRONTEND", "APT_CONFIG"}
     assert "var/log/" not in IGNORED  # folders of logs are the packages'
+
+
+@pytest.fixture
+def backports(archive: FakeArchive, base: LockedBase) -> LockedBase:
+    stanzas = [
+        stanza("git", "1:2.47-1~bpo12+1", Depends="libc6, perl, git-man (>= 1:2.47), libnew"),
+        stanza("git-man", "1:2.47-1~bpo12+1"),
+        stanza("perl", "5.40~bpo12+1"),
+        stanza("libnew", "1~bpo12+1"),
+        stanza("libc6", "2~bpo12+1"),
+    ]
+    archive.suite("bookworm-backports", "\n".join(stanzas), origin="Debian Backports")
+    return base
+
+
+def test_a_suite_is_taken_for_what_is_asked_of_it(archive: FakeArchive, backports: LockedBase) -> None:
+    """The package, and of its dependencies what no other suite can give; perl stays that of the release."""
+    assert added(archive, backports, "git/bookworm-backports") == {
+        "git": "1:2.47-1~bpo12+1",
+        "git-man": "1:2.47-1~bpo12+1",
+        "libnew": "1~bpo12+1",
+        "perl": "5.36",
+    }
+    assert added(archive, backports, "git") == {"git": "1:2.39.5-1", "git-man": "1:2.39.5-1", "perl": "5.36"}
+    assert added(archive, backports, "perl/bookworm", "git") == added(archive, backports, "git")
+
+
+def test_a_suite_cannot_replace_what_the_base_has(archive: FakeArchive, backports: LockedBase) -> None:
+    """A base's packages stay as they are."""
+    with pytest.raises(LockError, match="the base image has libc6 1, not 2~bpo12"):
+        added(archive, backports, "libc6/bookworm-backports")
+
+
+def test_a_suite_of_another_name_is_refused(archive: FakeArchive, base: LockedBase) -> None:
+    """A good signature alone could be that of any suite."""
+    archive.suite("bookworm-backports", stanza("git"), codename="trixie-backports")
+
+    with pytest.raises(LockError, match="is not the archive that it should be"):
+        added(archive, base, "git/bookworm-backports")
+
+
+def test_a_base_that_the_archive_has_left_behind_is_said(archive: FakeArchive, base: LockedBase) -> None:
+    """Its packages are gone from the archive, so nothing can be fitted to them."""
+    archive.suite("bookworm", "\n".join(STANZAS).replace("Package: libc6\nVersion: 1", "Package: libc6\nVersion: 2"))
+
+    with pytest.raises(LockError, match="libc6 1, which Debian's archive does not have any more") as refused:
+        resolve_apt(base, ["git"], archive.place(upgrade=True))
+    assert "--upgrade" in str(refused.value.fix)
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,18 @@ Signed-By:
 """
 
 
+def test_a_snapshot_is_in_a_folder_of_its_time() -> None:
+    """As Debian's snapshot archives lay it out; without one, what to set is said."""
+    url = "deb:debian@20250520T000000Z/pool/main/a.deb"
+
+    known = Mirrors("", snapshots="http://snapshot.example.com/archive")
+
+    assert known.url(url) == "http://snapshot.example.com/archive/debian/20250520T000000Z/pool/main/a.deb"
+    with pytest.raises(LockError, match="as they were at 20250520T000000Z") as refused:
+        Mirrors("http://mirror.example.com/debian").url(url)
+    assert "debian_snapshots" in str(refused.value.fix)
+
+
 def test_one_line_lists_are_read() -> None:
     """Comments, sources, discs and other archives' "stable" are passed over."""
     assert mirrors_of([("sources.list", ONE_LINE)]) == Mirrors(

@@ -57,6 +57,27 @@ def test_a_fresh_cache_asks_nothing(archive: FakeArchive) -> None:
     assert len(archive.asked) == asked + 3
 
 
+def test_a_snapshot_is_asked_once_and_never_again(archive: FakeArchive) -> None:
+    """Its packages' URLs have its time; that its release files are past their date is no news."""
+    archive.suite("bookworm", BASE, until="Mon, 20 Jan 2020 00:00:00 UTC")
+    archive.suite("bookworm-updates", stanza("tzdata", "2"))
+    for url in list(archive.pages):
+        old = url.replace("//mirror.example.com/debian/", "//snapshot.example.com/archive/debian/20200101T000000Z/")
+        archive.pages[old] = archive.pages.pop(url)
+    said: list[object] = []
+    mirrors = dataclasses.replace(MIRRORS, snapshots="http://snapshot.example.com/archive")
+    place = dataclasses.replace(archive.place(), mirrors=mirrors, snapshot="20200101T000000Z")
+
+    base = resolve_base("3.11", AMD64, place, listen=said.append)
+
+    assert base.deb("tzdata").file.url == "deb:debian@20200101T000000Z/pool/main/tzdata_2.deb"
+    assert said == []
+    asked = len(archive.asked)
+    archive.time += 10 * MAX_AGE_SECONDS
+    assert resolve_base("3.11", AMD64, dataclasses.replace(place, upgrade=True)) == base
+    assert len(archive.asked) == asked
+
+
 @pytest.mark.parametrize("damage", [b"", b"SQLite format 3\0 and then nothing of the kind" * 99])
 def test_a_damaged_index_is_made_anew(archive: FakeArchive, damage: bytes) -> None:
     """A file of the cache that cannot be read is said once, and costs its download again."""

@@ -153,8 +153,8 @@ def _same(first: str, second: str) -> bool:
         return first == second
 
 
-def debian_archive(session: Session) -> Archive:
-    """Debian's archives, as this machine reaches them."""
+def debian_archive(spec: ImageSpec, session: Session) -> Archive:
+    """Debian's archives, as this machine reaches them, and as they were when the spec wants them."""
     return Archive(
         mirrors(session),
         session.transport,
@@ -162,13 +162,21 @@ def debian_archive(session: Session) -> Archive:
         session.debian_dir,
         offline=session.offline,
         upgrade=session.upgrade,
+        snapshot=snapshot_of(spec),
     )
+
+
+def snapshot_of(spec: ImageSpec) -> str:
+    """The time of the archive that a spec's Debian packages are of: its own, or that of the spec below. "" is now."""
+    if spec.apt_snapshot is None and isinstance(spec.base_image, ImageSpec):
+        return snapshot_of(spec.base_image)
+    return spec.apt_snapshot or ""
 
 
 def _default_base(spec: ImageSpec, platform: Platform, session: Session) -> LockedBase:
     started = time.monotonic()
     try:
-        base = resolve_base(spec.python, platform, debian_archive(session), listen=session.listen)
+        base = resolve_base(spec.python, platform, debian_archive(spec, session), listen=session.listen)
     except LockError as error:
         error.where = error.where or spec.where_of(spec.python)
         raise

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from imagewright.dataclass import dataclass
+from imagewright.errors import LockError
 from imagewright.packages.deb.locked import LockedDeb
 
 IGNORED = (
@@ -13,6 +14,32 @@ IGNORED = (
     "usr/sbin/policy-rc.d",
 )
 """What installing leaves that is no part of the packages: logs, caches, backups, locks, and what this module needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One of ``apt_packages``: a name, with a version or a suite or neither."""
+
+    name: str
+    version: str = ""
+    suite: str = ""
+
+
+def wanted_of(text: str) -> Wanted:
+    """What ``git``, ``git=1:2.39.*`` or ``git/bookworm-backports`` asks for.
+
+    Raises:
+        LockError: It is of another form (IW204).
+    """
+    rest, _, version = text.partition("=")
+    name, slash, suite = rest.partition("/")
+    if ":" in name or "*" in name or (slash and (version or not suite)) or "/" in suite:
+        raise LockError(
+            f"apt_packages has {text!r}, and only name, name=version and name/suite are known",
+            code="IW204",
+            fix=f'"{name.partition(":")[0].strip("*")}"',
+        )
+    return Wanted(name, version, suite)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +57,20 @@ def install(wanted: Sequence[str], debs: Sequence[LockedDeb]) -> Installation:
     apt reads nothing but these files, so what it installs is what was locked. That the others only came along is
     written down as apt does it, for ``apt-get autoremove``.
     """
-    asked = {text.partition("=")[0] for text in wanted}
+    asked = {wanted_of(text).name for text in wanted}
     files = " ".join(f"./{file_name(deb)}" for deb in debs)
     along = " ".join(deb.name for deb in debs if deb.name not in asked)
+    # What the image has already may get a newer version, and stays what it is.
+    mark = f'for name in {along}; do case "$manual" in *" $name "*) ;; *) set -- "$@" "$name" ;; esac; done'
     script = [
         "cd /imagewright/step",
         "mkdir -p ../scratch/none ../scratch/lists/partial ../scratch/cache/archives/partial ../scratch/log",
         # No service is started by an installation: there is no init here, and docker's images say the same.
         "[ -e /usr/sbin/policy-rc.d ] || printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d",
         "chmod 755 /usr/sbin/policy-rc.d",
+        *(['manual=" $(apt-mark showmanual | tr "\\n" " ")"'] if along else []),
         f"apt-get install -qq --no-install-recommends {files}",
-        *([f"apt-mark -qq auto {along}"] if along else []),
+        *([mark, '[ $# = 0 ] || apt-mark -qq auto "$@"'] if along else []),
     ]
     env = {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

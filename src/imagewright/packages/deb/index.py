@@ -84,7 +84,8 @@ class Index:
     Its methods raise `DamagedIndex`.
     """
 
-    def __init__(self, archive: str, path: Path) -> None:
+    def __init__(self, archive: str, path: Path, suite: str = "") -> None:
+        self.suite = suite
         self._archive = archive
         self._path = path
         self._database = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
@@ -126,22 +127,38 @@ class Index:
 class Universe:
     """The packages of several suites together: of each name, the highest version is the one to install.
 
-    ``pins`` are names for which it is another one.
+    ``pins`` are names for which it is another one. ``others`` are suites whose packages are taken only where a pin names
+    their version, as apt takes backports.
     """
 
-    def __init__(self, indexes: Sequence[Index], pins: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, indexes: Sequence[Index], pins: Mapping[str, str] | None = None, others: Sequence[Index] = ()
+    ) -> None:
         self._indexes = indexes
+        self._others = others
         self._pins = pins or {}
         self._candidates: dict[str, Package | None] = {}
         self._providers: dict[str, tuple[Package, ...]] = {}
 
     def pinned(self, pins: Mapping[str, str]) -> "Universe":
         """The same packages, where these names have no other version than this one."""
-        return Universe(self._indexes, pins)
+        return Universe(self._indexes, pins, self._others)
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """The suites that were read."""
+        return tuple(index.suite for index in (*self._indexes, *self._others))
+
+    def of_suite(self, suite: str, name: str) -> Package | None:
+        """The highest version of a package that one suite has."""
+        found = [
+            package for index in (*self._indexes, *self._others) if index.suite == suite for package in index.find(name)
+        ]
+        return max(found, key=lambda package: version_key(package.version), default=None)
 
     def versions(self, name: str) -> list[Package]:
         """All packages of that name, in no order."""
-        return [package for index in self._indexes for package in index.find(name)]
+        return [package for index in (*self._indexes, *self._others) for package in index.find(name)]
 
     def names(self) -> list[str]:
         """The names of all packages, sorted."""
@@ -150,14 +167,19 @@ class Universe:
     def candidate(self, name: str) -> Package | None:
         """The package of that name, or None."""
         if name not in self._candidates:
-            found = [package for package in self.versions(name) if self._pins.get(name) in (None, package.version)]
+            wanted = self._pins.get(name)
+            if wanted is None:
+                found = [package for index in self._indexes for package in index.find(name)]
+            else:
+                found = [package for package in self.versions(name) if package.version == wanted]
             self._candidates[name] = max(found, key=lambda package: version_key(package.version), default=None)
         return self._candidates[name]
 
     def providers(self, name: str) -> tuple[Package, ...]:
         """The packages that provide ``name``, those that are wanted more first."""
         if name not in self._providers:
-            names = {package.name for index in self._indexes for package in index.providers(name)} - {name}
+            indexes = (*self._indexes, *self._others)
+            names = {package.name for index in indexes for package in index.providers(name)} - {name}
             candidates = [package for package in map(self.candidate, names) if package]
             able = [package for package in candidates if any(said.name == name for said in package.provides)]
             self._providers[name] = tuple(sorted(able, key=lambda package: (package.rank, package.name)))

@@ -11,7 +11,7 @@ from imagewright.packages.deb.control import paragraphs
 
 DEBIAN, SECURITY = "debian", "debian-security"
 
-_SUITE = re.compile(
+SUITE = re.compile(
     r"(?:bullseye|bookworm|trixie|forky|duke|sid|unstable|testing|(?:old){0,3}stable)(?P<security>(?:-security|/updates)?)"
     r"(?:-updates|-proposed-updates|-backports)?/?"
 )
@@ -25,19 +25,30 @@ class Mirrors:
     """Addresses of the archives, without a slash at the end. ``security`` is "" when none is known.
 
     ``derived`` says that the address of the security archive was made from the other one, so it may not be there.
+    ``snapshots`` has the archives as they were, in folders ``debian/20250520T000000Z``.
     """
 
     debian: str
     security: str = ""
     derived: bool = False
+    snapshots: str = ""
 
     def url(self, url: str) -> str:
-        """The address of ``deb:<archive>/<path>``.
+        """The address of ``deb:<archive>/<path>``, or of ``deb:<archive>@<time>/<path>``.
 
         Raises:
             LockError: No mirror of that archive is known (IW206).
         """
         archive, slash, path = url.removeprefix("deb:").partition("/")
+        name, at, moment = archive.partition("@")
+        if at and url.startswith("deb:") and slash:
+            if not self.snapshots:
+                raise LockError(
+                    f"no archive is known that has Debian's packages as they were at {moment}",
+                    code="IW206",
+                    fix=_SNAPSHOTS_FIX,
+                )
+            return f"{self.snapshots}/{name}/{moment}/{path}"
         mirror = {DEBIAN: self.debian, SECURITY: self.security}.get(archive, "")
         if not url.startswith("deb:") or not slash or not mirror:
             raise LockError(f"no mirror is known for {url}", code="IW206", fix=_FIX)
@@ -54,6 +65,11 @@ class _Source:
 _FIX = (
     "imagewright build --debian-mirror http://mirror.example.com/debian (a mirror that this machine reaches)",
     'debian_mirror = "http://mirror.example.com/debian" in imagewright.toml',
+)
+
+_SNAPSHOTS_FIX = (
+    "imagewright build --debian-snapshots http://snapshot.example.com/archive (the folder of debian/20250520T000000Z)",
+    'debian_snapshots = "http://snapshot.example.com/archive" in imagewright.toml',
 )
 
 
@@ -119,7 +135,7 @@ def _best(sources: list[_Source], folder: str) -> str:
 def _sources(name: str, text: str) -> Iterator[_Source]:
     entries = _deb822(text) if name.endswith(".sources") else _one_line(text)
     for uri, suite, components, signed_by in entries:
-        match = _SUITE.fullmatch(suite)
+        match = SUITE.fullmatch(suite)
         if match and "main" in components and uri.startswith(("http://", "https://")):
             yield _Source(uri, bool(match["security"]), signed_by)
 

@@ -43,7 +43,10 @@ class ReleaseFile:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Archives, and what is needed to ask them. ``cache`` is a folder; ``offline`` takes what it has, however old."""
+    """Archives, and what is needed to ask them. ``cache`` is a folder; ``offline`` takes what it has, however old.
+
+    ``snapshot`` is a time (``20250520T000000Z``): the archives are asked as they were then. "" is now.
+    """
 
     mirrors: Mirrors
     transport: Transport
@@ -51,13 +54,19 @@ class Archive:
     cache: Path
     offline: bool = False
     upgrade: bool = False
+    snapshot: str = ""
     now: Callable[[], float] = time.time
+
+    def archive(self, name: str) -> str:
+        """``name`` as it stands in a ``deb:`` URL of that archive at the time that is asked."""
+        return f"{name}@{self.snapshot}" if self.snapshot else name
 
 
 def release_file(place: Archive, archive: str, suite: str, *, codename: str, optional: bool) -> ReleaseFile | None:
     """The release file of a suite; None when it is ``optional`` and the archive says that there is no such suite.
 
-    One request, or none if it was read in the last `MAX_AGE_SECONDS`.
+    ``codename`` is what it has to be of; "" takes what calls itself ``suite``, by its codename or by its name of the day.
+    One request, or none if it was read in the last `MAX_AGE_SECONDS`, or is a snapshot's, which never changes.
 
     Raises:
         IntegrityError: Its signature is not good (IW511).
@@ -69,7 +78,7 @@ def release_file(place: Archive, archive: str, suite: str, *, codename: str, opt
     keyring = keyring_digest(place.keyring)
     known = _recall(memory, url, keyring)
     age = place.now() - known.get("checked", 0)
-    if known and (place.offline or (0 <= age < MAX_AGE_SECONDS and not place.upgrade)):
+    if known and (place.offline or place.snapshot or (0 <= age < MAX_AGE_SECONDS and not place.upgrade)):
         return _release_of(known["release"])
     if place.offline:
         raise LockError(
@@ -102,11 +111,15 @@ def _parse(text: str, archive: str, suite: str, codename: str, url: str) -> Rele
         raise IntegrityError(f"{url} is not a release file", code="IW511", why=str(error)) from error
     origin, named = said.get("Origin", ""), said.get("Codename", "")
     # A good signature alone could be that of another suite, an older one for instance.
-    if origin != "Debian" or named.removesuffix("-security").removesuffix("-updates") != codename:
+    if codename:
+        right = origin == "Debian" and named.removesuffix("-security").removesuffix("-updates") == codename
+    else:
+        right = origin in ("Debian", "Debian Backports") and suite in (named, said.get("Suite", ""))
+    if not right:
         raise LockError(
             f"{url} is not the archive that it should be",
             code="IW206",
-            why=f'it says "Origin: {origin}" and "Codename: {named}"; wanted was Debian\'s {codename}',
+            why=f'it says "Origin: {origin}" and "Codename: {named}"; wanted was Debian\'s {codename or suite}',
             fix="imagewright build --debian-mirror http://mirror.example.com/debian",
         )
     packages: dict[str, tuple[Digest, int]] = {}

@@ -1,6 +1,6 @@
 """A Python version and a platform -> the packages of the default base image, pinned."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -54,18 +54,24 @@ def base_names(universe: Universe, release: Release) -> tuple[str, ...]:
 
 
 def ask(
-    release: Release, architecture: str, place: Archive, question: Callable[[Universe], T], listen: Listener = nobody
+    release: Release,
+    architecture: str,
+    place: Archive,
+    question: Callable[[Universe], T],
+    listen: Listener = nobody,
+    *,
+    others: Sequence[str] = (),
 ) -> T:
     """What ``question`` answers about the packages of a release with its updates and security fixes.
 
-    It is asked again when an index turns out to be damaged, which is then made anew.
+    ``others`` are further suites, of which only what is asked for by name counts. It is asked again when an index turns out to be damaged, which is then made anew.
 
     Raises:
         LockError, IntegrityError, NetworkError: As `resolve_base` does.
     """
     for last in (False, False, False, True):  # each of the suites may have a damaged index
         try:
-            with _universe(release, architecture, place, listen) as universe:
+            with _universe(release, architecture, place, others, listen) as universe:
                 return question(universe)
         except DamagedIndex as error:
             if last:
@@ -75,23 +81,41 @@ def ask(
 
 
 @contextmanager
-def _universe(release: Release, architecture: str, place: Archive, listen: Listener) -> Iterator[Universe]:
-    suites = [(DEBIAN, release.codename, False), (DEBIAN, f"{release.codename}-updates", True)]
-    if place.mirrors.security:
-        suites.append((SECURITY, f"{release.codename}-security", place.mirrors.derived or release.testing))
+def _universe(
+    release: Release, architecture: str, place: Archive, others: Sequence[str], listen: Listener
+) -> Iterator[Universe]:
+    debian, security = place.archive(DEBIAN), place.archive(SECURITY)
+    own = {release.codename: False, f"{release.codename}-updates": True}
+    suites = [(debian, name, release.codename, optional) for name, optional in own.items()]
+    if place.mirrors.security or place.snapshot:
+        optional = place.mirrors.derived or release.testing or bool(place.snapshot)
+        own[f"{release.codename}-security"] = optional
+        suites.append((security, f"{release.codename}-security", release.codename, optional))
+    more = [name for name in others if name not in own]
+    suites += [(security if name.endswith("-security") else debian, name, "", True) for name in more]
 
-    def read(suite: tuple[str, str, bool]) -> tuple[ReleaseFile, Path] | None:
-        archive, name, optional = suite
-        found = release_file(place, archive, name, codename=release.codename, optional=optional)
+    def read(suite: tuple[str, str, str, bool]) -> tuple[ReleaseFile, Path] | None:
+        archive, name, codename, optional = suite
+        found = release_file(place, archive, name, codename=codename, optional=optional)
+        if found is None and name in more:
+            raise LockError(
+                f"Debian has no suite {name!r}",
+                code="IW206",
+                why=f"the archive that was asked says so; read were {', '.join(own)}",
+                fix=f'"/{release.codename}-backports" is that of backports',
+            )
         return (found, index_path(place, found, architecture)) if found else None
 
     found = [pair for pair in run_all(read, suites, jobs=len(suites)) if pair]
     late = [file.suite for file, _ in found if 0 < file.valid_until < place.now()]
-    if late:
+    if late and not place.snapshot:
         listen(Noted(f"Debian's {', '.join(late)}: past their own Valid-Until date, so the mirror is frozen or old"))
-    indexes = [Index(file.archive, path) for file, path in found]
+    indexes = [Index(file.archive, path, file.suite) for file, path in found]
     try:
-        yield Universe(indexes)
+        yield Universe(
+            [index for index in indexes if index.suite in own],
+            others=[index for index in indexes if index.suite not in own],
+        )
     finally:
         for index in indexes:
             index.close()
