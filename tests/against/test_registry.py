@@ -1,6 +1,7 @@
 """Debian's docker-registry takes what is pushed, with and without a login, and serves it to skopeo."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from imagewright.errors import CredentialsError
+from imagewright.oci import media_types
 from imagewright.store.copy import copy_image
 from imagewright.store.layout import Layout
 from imagewright.store.memory import MemoryStore
+from imagewright.store.registry.early import early_upload
 from imagewright.store.registry.keychain import Keychain
 from imagewright.store.registry.repository import Repository
 from imagewright.testing.engines import missing, output_of
@@ -87,8 +90,8 @@ def test_a_login_from_dockers_file(closed_place: str, tmp_path: Path) -> None:
         assert repository.resolve("latest") == descriptor
 
 
-def test_a_second_push_sends_nothing(registry_place: str) -> None:
-    """What the registry has is asked for and not sent; its tag is asked for as well."""
+def test_a_second_push_sends_the_manifest_alone(registry_place: str) -> None:
+    """What the registry has is asked for and not sent, but for the manifest, by its tag."""
     made, source = make_image({"a": b"1" * 1000}, {"b": b"2" * 1000}), MemoryStore()
     made.push_to(source)
     with Transport() as first:
@@ -97,13 +100,14 @@ def test_a_second_push_sends_nothing(registry_place: str) -> None:
         copy_image(source, Repository(registry_place, "against/twice", second), made.image.descriptor, tag="latest")
 
     size = made.image.descriptor.size
-    assert first.traffic == Traffic(requests=3 * 3 + 3, sent=sum(map(len, made.blobs.values())) + size, received=0)
-    assert second.traffic == Traffic(requests=4 + 1, sent=0, received=0)
+    assert first.traffic == Traffic(requests=3 * 3 + 1, sent=sum(map(len, made.blobs.values())), received=0)
+    assert second.traffic == Traffic(requests=3 + 1, sent=size, received=0)
 
 
 _PUSH = """
 import sys
 from pathlib import Path
+from imagewright.oci import media_types
 from imagewright.store.copy import copy_image
 from imagewright.store.layout import Layout
 from imagewright.store.registry.repository import Repository
@@ -130,3 +134,17 @@ def test_processes_push_the_same_image_at_once(registry_place: str, tmp_path: Pa
         said = [process.communicate("go\n", timeout=120)[1] for process in running]
 
         assert [process.returncode for process in running] == [0] * 4, said
+
+
+def test_a_layer_is_sent_while_it_is_written(registry_place: str, tmp_path: Path) -> None:
+    """In one part whose end is not known when it begins, as `docker push` sends its layers."""
+    data = os.urandom(5 << 20)
+    with Transport() as transport:
+        repository = Repository(registry_place, "against/early", transport)
+        with Layout(tmp_path).ingest() as blob, early_upload(repository, blob) as upload:
+            upload.write(data)
+            descriptor = blob.commit(media_types.LAYER_GZIP)
+            sent = upload.finish(descriptor)
+
+        assert sent
+        assert b"".join(Repository(registry_place, "against/early", transport).fetch(descriptor)) == data

@@ -79,7 +79,7 @@ def test_images_that_are_only_in_the_registry_leave_the_local_store_alone(
 class Refusing(MemoryStore):
     """Takes no tag."""
 
-    def tag(self, manifest: Descriptor, tag: str) -> None:
+    def tag(self, manifest: Descriptor, tag: str, content: bytes | None = None) -> None:
         raise NetworkError("it does not answer")
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from imagewright.build.destination import Place, local_tag
 from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
+from imagewright.build.push import Pusher
 from imagewright.build.records import Records
 from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
-from imagewright.errors import CredentialsError, ImagewrightError, NetworkError
-from imagewright.events import BlobPushed, ImagePublished, LayerReady, Listener
+from imagewright.events import ImagePublished, LayerReady, Listener
 from imagewright.layer.planned import InputFile, Inputs, PlannedLayer
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor, Layer
@@ -21,11 +21,9 @@ from imagewright.oci.digest import Digest
 from imagewright.oci.image import Image, assemble
 from imagewright.oci.reference import Reference
 from imagewright.parallel import beside, quick_switches, run_all, run_graph
-from imagewright.store.copy import Fetched, copy_image
 from imagewright.store.gathered import Gathered
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
-from imagewright.store.registry.repository import Repository
 
 if TYPE_CHECKING:
     from imagewright.build.run_step import StepRunner
@@ -79,16 +77,21 @@ def publish(
     written stays in the local store when a later step fails.
     """
     started = time.monotonic()
-    pusher = _Pusher(workshop, destination)
+    pusher = Pusher(workshop.store, workshop.base, destination, workshop.listen)
     own = [planned for planned in plan.layers if not isinstance(planned, GivenLayer)]
     known = {planned.key: layer for planned in own if (layer := _known(planned, workshop)) is not None}
+    pusher.recall(known.values())
 
     def carry(planned: PlannedLayer | GivenLayer | Step, below: Sequence[Layer]) -> _Carried:
         """One worker carries one layer all the way."""
         if isinstance(planned, GivenLayer):
-            return pusher.carry_given(planned, plan.name)
-        layer = _make(planned, known.get(planned.key), plan.name, workshop, below)
-        return _Carried(layer, planned.key not in known, pusher.push(layer.descriptor))
+            return _Carried(planned.layer, False, pusher.carry_given(planned, plan.name))
+        if planned.key in known:
+            layer, sent = known[planned.key], False
+            _tell(plan.name, planned, layer, "known", 0, workshop)
+        else:
+            layer, sent = _write(plan.name, planned, workshop, below, pusher)
+        return _Carried(layer, planned.key not in known, sent or pusher.push(layer.descriptor))
 
     missing = [planned for planned in own if planned.key not in known]
     with quick_switches(), _downloads(missing, workshop.inputs, check):
@@ -159,29 +162,34 @@ def _known(planned: PlannedLayer | Step, workshop: Workshop) -> Layer | None:
     return layer if layer is not None and workshop.store.exists(layer.descriptor) else None
 
 
-def _make(
-    planned: PlannedLayer | Step, known: Layer | None, name: str, workshop: Workshop, below: Sequence[Layer]
-) -> Layer:
+def _write(
+    name: str, planned: PlannedLayer | Step, workshop: Workshop, below: Sequence[Layer], pusher: Pusher
+) -> tuple[Layer, bool]:
+    """Write a layer into the local store, and say whether it has been sent as well, which a large one is meanwhile."""
     started = time.monotonic()
-    layer = known or _write(planned, name, workshop, below)
-    seconds = time.monotonic() - started
-    how: Literal["known", "written"] = "known" if known else "written"
-    workshop.listen(LayerReady(name, planned.title, layer.descriptor, how, _input_size(planned), seconds))
-    return layer
-
-
-def _write(planned: PlannedLayer | Step, name: str, workshop: Workshop, below: Sequence[Layer]) -> Layer:
-    with workshop.store.ingest() as blob:
+    with workshop.store.ingest() as blob, pusher.meanwhile(blob, _input_size(planned)) as out:
         if isinstance(planned, Step):
             if workshop.steps is None:
                 raise AssertionError("a plan with steps comes with what runs them")
             stored = [_stored(layer, workshop) for layer in below]
-            diff_id = workshop.steps.run(name, planned, stored, workshop.inputs, blob)
+            diff_id = workshop.steps.run(name, planned, stored, workshop.inputs, out)
         else:
-            diff_id = planned.write(workshop.inputs, blob)
+            diff_id = planned.write(workshop.inputs, out)
         layer = Layer(blob.commit(media_types.LAYER_GZIP), diff_id)
-    workshop.records.remember(planned.key, layer)
-    return layer
+        workshop.records.remember(planned.key, layer)
+        _tell(name, planned, layer, "written", time.monotonic() - started, workshop)
+        return layer, pusher.finished(out, layer.descriptor)
+
+
+def _tell(
+    name: str,
+    planned: PlannedLayer | Step,
+    layer: Layer,
+    how: Literal["known", "written"],
+    seconds: float,
+    workshop: Workshop,
+) -> None:
+    workshop.listen(LayerReady(name, planned.title, layer.descriptor, how, _input_size(planned), seconds))
 
 
 def _stored(layer: Layer, workshop: Workshop) -> "StoredLayer":
@@ -210,82 +218,6 @@ def _downloads(missing: list[PlannedLayer | Step], inputs: Inputs, check: Callab
             yield
         except BaseException:
             failed.set()
-            raise
-
-
-class _Pusher:
-    """Sends layers to a destination until that fails; from then on they are only written here, and nothing is lost."""
-
-    def __init__(self, workshop: Workshop, destination: Place | None) -> None:
-        self._workshop, self._destination = workshop, destination
-        self._failure: ImagewrightError | None = None
-
-    def push(self, blob: Descriptor) -> bool:
-        """Send a layer of the local store, and say whether that was needed."""
-        if self._destination is None or self._failure is not None:
-            return False
-        chunks = Fetched(self._workshop.store, blob)
-        try:
-            self._destination.store.push(blob, chunks)
-        except (CredentialsError, NetworkError) as error:
-            self._failure = error
-            return False
-        self._workshop.listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
-        return chunks.read
-
-    def carry_given(self, given: GivenLayer, name: str) -> _Carried:
-        """Have a base image's layer where the image goes: mounted there, or copied; it is made by nobody."""
-        started = time.monotonic()
-        blob = given.layer.descriptor
-        uploaded = self._copy(blob) if self._destination is None else self._refer(blob)
-        how: Literal["known", "registry"] = "known" if self._workshop.store.exists(blob) else "registry"
-        self._workshop.listen(LayerReady(name, given.title, blob, how, 0, time.monotonic() - started))
-        return _Carried(given.layer, False, uploaded)
-
-    def _copy(self, blob: Descriptor) -> bool:
-        """Copy it into the local store, when nothing else keeps the image."""
-        if self._workshop.base is not None:
-            self._workshop.store.push(blob, Fetched(self._workshop.base, blob))
-        return False
-
-    def _refer(self, blob: Descriptor) -> bool:
-        """Let the registry mount it; else send it, from the local store or from where the base is."""
-        assert self._destination is not None
-        if self._failure is not None:
-            return False
-        target, base = self._destination.store, self._workshop.base
-        try:
-            if isinstance(target, Repository) and isinstance(base, Repository) and not target.exists(blob):
-                mounted = target.mount(blob, base)
-                if mounted:
-                    self._workshop.listen(BlobPushed(blob, "mounted"))
-                    return False
-            chunks = Fetched(Gathered(self._workshop.store, base), blob)
-            target.push(blob, chunks)
-        except (CredentialsError, NetworkError) as error:
-            self._failure = error
-            return False
-        self._workshop.listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
-        return chunks.read
-
-    def finish(self, image: Image, *, whole: bool) -> None:
-        """Send config and manifest, and tag it; or raise what has failed before. ``whole``: the local store has it all."""
-        try:
-            if self._failure is not None:
-                raise self._failure
-            if self._destination is not None:
-                at_hand = {
-                    image.descriptor.digest: image.manifest,
-                    image.config_descriptor.digest: image.config,
-                }
-                source = Gathered(self._workshop.store, self._workshop.base, at_hand)
-                copy_image(source, self._destination.store, image.descriptor, tag=self._destination.tag)
-        except (CredentialsError, NetworkError) as error:
-            error.kept = (
-                "the image is complete in the local store; nothing will be built again"
-                if whole
-                else "all that was made is in the local store; nothing will be built again"
-            )
             raise
 
 

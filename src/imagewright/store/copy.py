@@ -8,7 +8,7 @@ from imagewright.events import BlobPushed, Listener, nobody
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest
 from imagewright.parallel import run_all
-from imagewright.store.contents import is_manifest, reachable
+from imagewright.store.contents import is_manifest, reachable, read_manifest
 from imagewright.store.protocol import BlobSource, BlobStore, ImageStore
 
 JOBS = 4
@@ -40,9 +40,10 @@ def copy_image(
         for remaining in reversed(range(MANIFEST_TRIES)):
             run_all(carrier.carry, largest_first, jobs=jobs)
             try:
-                run_all(carrier.carry, manifests, jobs=1)
+                run_all(carrier.carry, manifests[:-1] if tag else manifests, jobs=1)
                 if tag:
-                    destination.tag(manifest, tag)
+                    destination.tag(manifest, tag, read_manifest(source, manifest))
+                    listen(BlobPushed(manifest, "uploaded"))
                 return
             except NetworkError as error:
                 # The registry misses something that it said it has: ask for every blob again. docker-registry 2.8.2

@@ -20,13 +20,18 @@ class Ingest:
 
     def __init__(self, scratch: Path, blobs: Path) -> None:
         self._blobs = blobs
-        self._path = scratch / scratch_name()
+        self.path = scratch / scratch_name()
         self._pending = bytearray()
         self._digest, self._size = hashlib.sha256(), 0
         try:
-            self._file = self._path.open("xb", buffering=0)
+            self._file = self.path.open("xb", buffering=0)
         except OSError as error:
             raise cannot("write", blobs.parent.parent, error) from error
+
+    @property
+    def written(self) -> int:
+        """How many bytes the file at ``path`` has; the last ones come with `commit`."""
+        return self._size
 
     def write(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""
@@ -47,7 +52,7 @@ class Ingest:
         self._file.close()
         digest = Digest(f"sha256:{self._digest.hexdigest()}")
         try:
-            self._path.replace(self._blobs / hex_of(digest))
+            self.path.replace(self._blobs / hex_of(digest))
         except OSError as error:
             raise cannot("write", self._blobs.parent.parent, error) from error
         return Descriptor(media_type, digest, self._size, annotations or {})
@@ -55,17 +60,17 @@ class Ingest:
     def close(self) -> None:
         """Throw away what was not committed."""
         self._file.close()
-        self._path.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def _out(self, data: bytes | memoryview) -> None:
         self._digest.update(data)
-        self._size += len(data)
         rest = memoryview(data)
         try:
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise cannot("write", self._blobs.parent.parent, error) from error
+        self._size += len(data)
 
 
 def scratch_name() -> str:

@@ -129,12 +129,19 @@ class Layout:
         images = [StoredImage(name, _without_name(entry)) for name, entry in named if name]
         return sorted(images, key=lambda image: image.name_tag)
 
-    def tag(self, manifest: Descriptor, tag: str, *, durable: bool = True) -> None:
-        """Let ``tag`` point to a manifest that is here, with all that it names, all of it on disk.
+    def recent(self, repository: str) -> list[Descriptor]:
+        """The images with a tag ``repository:...``, the one that was tagged last first."""
+        named = [entry for entry in self._index() if entry.annotations.get(REF_NAME, "").startswith(f"{repository}:")]
+        return [_without_name(entry) for entry in reversed(named)]
+
+    def tag(self, manifest: Descriptor, tag: str, content: bytes | None = None, *, durable: bool = True) -> None:
+        """Let ``tag`` point to a manifest that is here or comes with it, with all that it names, all of it on disk.
 
         What a registry has as well need not be ``durable``: nothing waits for the disk then. After a power cut blobs
         may be gone, and the tag is one whose image is not here.
         """
+        if content is not None:
+            self.push(manifest, [content])
         self._prepare()
         with self._locked():
             if not self.path(manifest).exists():

@@ -44,8 +44,10 @@ class MemoryStore:
         """What ``tag`` points to, or None."""
         return self._tags.get(tag)
 
-    def tag(self, manifest: Descriptor, tag: str) -> None:
-        """Let ``tag`` point to a manifest that is here."""
+    def tag(self, manifest: Descriptor, tag: str, content: bytes | None = None) -> None:
+        """Let ``tag`` point to a manifest that is here, or comes with it."""
+        if content is not None:
+            self.push(manifest, [content])
         if not self.exists(manifest):
             raise StoreError(f"there is no manifest {manifest.digest} in memory to tag as {tag}")
         with self._lock:

@@ -55,6 +55,9 @@ class ImageStore(BlobStore, Protocol):
         """
         ...
 
-    def tag(self, manifest: Descriptor, tag: str) -> None:
-        """Let ``tag`` point to a manifest that the store has. Comes last: no tag ever dangles."""
+    def tag(self, manifest: Descriptor, tag: str, content: bytes | None = None) -> None:
+        """Let ``tag`` point to a manifest that the store has, or takes with it as ``content``.
+
+        Comes last, after all that the manifest names: no tag ever dangles.
+        """
         ...

@@ -139,8 +139,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         state = self.state
-        length = int(self.headers.get("Content-Length", "0"))
-        body = self._read(length)
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body, whole = self._read_chunks()
+            length = len(body) + (not whole)
+        else:
+            length = int(self.headers.get("Content-Length", "0"))
+            body = self._read(length)
         state.requests.append((self.command, self.path))
         state.authorizations.append(self.headers.get("Authorization", ""))
         if len(body) < length:
@@ -167,6 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self.rfile.read(length)
         except ConnectionError:
             return b""
+
+    def _read_chunks(self) -> tuple[bytes, bool]:
+        """A body whose length comes piece by piece, and whether its end came. Source: RFC 9112, section 7.1."""
+        body = b""
+        while size := int(self.rfile.readline() or b"0", 16):
+            body += self._read(size)
+            if self.rfile.readline() != b"\r\n":
+                return body, False
+        return body, self.rfile.readline() == b"\r\n"
 
     def _broke_off(self, body: bytes) -> None:
         """What came of an upload's body stays, where it may be gone on with."""

@@ -94,6 +94,30 @@ class Repository:
                 Upload(self._session, blob, chunks, exists=exists, create=create).send(begun)
             self._present.add(blob.digest)
 
+    def claim(self, manifest: Descriptor, blobs: Iterable[Descriptor]) -> bool:
+        """Ask for a manifest; a repository that has it has the ``blobs`` that it names, which are then not asked for.
+
+        Source: OCI distribution-spec v1.1: a registry keeps what its manifests name.
+        """
+        if not self.exists(manifest):
+            return False
+        self._present.update(blob.digest for blob in blobs)
+        return True
+
+    def upload_unknown(self, content: Callable[[], Iterable[bytes]], blob: Callable[[], Descriptor]) -> None:
+        """Send bytes while they are made; ``blob``, asked at their end, says what they are. One try.
+
+        Raises:
+            NetworkError, CredentialsError: They did not arrive.
+        """
+        from imagewright.store.registry.upload import finish_unknown, send_unknown
+
+        location = send_unknown(self._session, content)
+        made = blob()
+        with self._turn(made.digest):
+            finish_unknown(self._session, location, made)
+            self._present.add(made.digest)
+
     def mount(self, blob: Descriptor, source: "Repository") -> bool:
         """Let the registry take a blob over from another repository of its own; False when it does not do that.
 
@@ -152,8 +176,16 @@ class Repository:
             raise self._cannot_tell(f"{self._name}:{tag}", answer)
         return Descriptor(media_type, digest_of(answer.body), len(answer.body))
 
-    def tag(self, manifest: Descriptor, tag: str) -> None:
-        """Let ``tag`` point to a manifest that is in the repository."""
+    def tag(self, manifest: Descriptor, tag: str, content: bytes | None = None) -> None:
+        """Let ``tag`` point to a manifest: to ``content``, stored by this one request, or to one that is there."""
+        if content is not None:
+            try:
+                self._push_manifest(manifest, b"".join(verified(manifest, [content], "what was to be pushed")), tag)
+            except NetworkError:
+                if self.resolve(tag) != manifest:  # else tags cannot be changed there, not even to what they are
+                    raise
+            self._present.add(manifest.digest)
+            return
         if manifest.digest not in self._manifests and self.resolve(tag) == manifest:
             return  # it was there before, and so was its tag
         data = self._manifests.get(manifest.digest) or b"".join(self.fetch(manifest))

@@ -78,20 +78,13 @@ class Upload:
         for tries in range(2):
             try:
                 answer = self._session.request("push to", "POST", "blobs/uploads/", content=b"", ok=(201, 202))
-                return self._location(answer)
+                return _location(self._session, answer)
             except AnswerError as error:
                 if error.response.status != 404 or b"NAME_UNKNOWN" not in error.response.body:
                     raise
                 if tries or not self._create():
                     raise _no_repository(self._session, error) from error
         raise AssertionError("one of the two tries has ended")
-
-    def _location(self, answer: Response) -> str:
-        location = answer.headers.get("location", "")
-        if not location:
-            raise AnswerError(f"{self._name} began an upload without saying where", answer)
-        # It may be relative to the request (RFC 9110, section 10.2.2).
-        return location if location.startswith("/") or "://" in location else f"blobs/uploads/{location}"
 
     def _content(self, skip: int) -> Callable[[], Iterator[bytes]]:
         """What opens the bytes from ``skip`` on; all of them are checked, those that are passed over as well."""
@@ -112,14 +105,13 @@ class Upload:
 
     def _put(self, location: str, content: Callable[[], Iterator[bytes]], size: int, begin: int = 0) -> None:
         """Send the last piece, or the only one, and have the upload become the blob."""
-        joint = "&" if "?" in location else "?"
         headers = {**_OCTETS, "content-length": str(size)}
         if begin:
             headers["content-range"] = f"{begin}-{begin + size - 1}"
         self._session.request(
             "push to",
             "PUT",
-            f"{location}{joint}digest={self._blob.digest}",
+            _closing(location, self._blob),
             headers=headers,
             content=content,
             ok=(201, 204),
@@ -176,7 +168,7 @@ class Upload:
                 answer = self._session.request(
                     "push to", "PATCH", location, headers=headers, content=rest, ok=(202,), repeat=False
                 )
-                return self._location(answer), end
+                return _location(self._session, answer), end
             except NetworkError as error:
                 if not remaining or not _may_pass(error):
                     raise
@@ -187,6 +179,38 @@ class Upload:
                 if position == end:
                     return location, end
         raise AssertionError("the last try has ended")
+
+
+def send_unknown(session: Session, content: Callable[[], Iterable[bytes]]) -> str:
+    """Begin an upload and send bytes, however many there will be, in one piece; the address that `finish_unknown` wants."""
+    began = session.request("push to", "POST", "blobs/uploads/", content=b"", ok=(201, 202))
+    answer = session.request(
+        "push to",
+        "PATCH",
+        _location(session, began),
+        headers=_OCTETS,
+        content=content,
+        ok=(201, 202, 204),
+        repeat=False,
+    )
+    return _location(session, answer)
+
+
+def finish_unknown(session: Session, location: str, blob: Descriptor) -> None:
+    """Say what the bytes are that were sent, which the registry checks."""
+    session.request("push to", "PUT", _closing(location, blob), content=b"", ok=(201, 204), repeat=False)
+
+
+def _location(session: Session, answer: Response) -> str:
+    location = answer.headers.get("location", "")
+    if not location:
+        raise AnswerError(f"{session.registry}/{session.repository} began an upload without saying where", answer)
+    # It may be relative to the request (RFC 9110, section 10.2.2).
+    return location if location.startswith("/") or "://" in location else f"blobs/uploads/{location}"
+
+
+def _closing(location: str, blob: Descriptor) -> str:
+    return f"{location}{'&' if '?' in location else '?'}digest={blob.digest}"
 
 
 def _pieces(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:

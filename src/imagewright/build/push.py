@@ -1,0 +1,157 @@
+"""What carries a build's layers to where its image goes."""
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from imagewright.build.destination import Place
+from imagewright.build.given import GivenLayer
+from imagewright.errors import CredentialsError, ImagewrightError, IntegrityError, NetworkError, StoreError
+from imagewright.events import BlobPushed, LayerReady, Listener
+from imagewright.oci.descriptor import Descriptor, Layer
+from imagewright.oci.image import Image
+from imagewright.store.contents import blobs_of, read_manifest
+from imagewright.store.copy import Fetched, copy_image
+from imagewright.store.gathered import Gathered
+from imagewright.store.ingest import Ingest
+from imagewright.store.layout import Layout
+from imagewright.store.protocol import BlobSource
+from imagewright.store.registry.early import EarlyUpload, early_upload
+from imagewright.store.registry.repository import Repository
+
+EARLY_BYTES = 4 << 20
+"""From which size on a layer is sent while it is written. A smaller one is asked for first: that is as quick."""
+
+RECALLED = 16
+"""How many of the images that were pushed to the repository last are looked at for layers in common."""
+
+WORTH_RECALLING = 2
+"""How many layers in common make one request for an image cheaper than one for each layer."""
+
+
+class Pusher:
+    """Sends layers to a destination until that fails; from then on they are only written here, and nothing is lost."""
+
+    def __init__(self, store: Layout, base: BlobSource | None, destination: Place | None, listen: Listener) -> None:
+        self._store, self._base, self._destination, self._listen = store, base, destination, listen
+        self._failure: ImagewrightError | None = None
+
+    def recall(self, layers: Collection[Layer]) -> None:
+        """Ask for the image there that has most of these layers: one request then says that they are all there."""
+        repository = self._destination and self._destination.store
+        if not isinstance(repository, Repository) or len(layers) < WORTH_RECALLING:
+            return
+        wanted = {layer.descriptor.digest for layer in layers}
+        best: tuple[int, Descriptor, tuple[Descriptor, ...]] | None = None
+        for image in self._store.recent(f"{repository.registry}/{repository.repository}")[:RECALLED]:
+            try:
+                named = blobs_of(image, read_manifest(self._store, image))
+            except (StoreError, IntegrityError):
+                continue  # pruned, or damaged: then each layer is asked for
+            shared = len(wanted & {blob.digest for blob in named})
+            if shared >= WORTH_RECALLING and (best is None or shared > best[0]):
+                best = shared, image, named
+        if best is not None:
+            with self._failing():
+                repository.claim(best[1], best[2])
+
+    @contextmanager
+    def meanwhile(self, blob: Ingest, size: int) -> Iterator[Ingest | EarlyUpload]:
+        """What to write a new blob to: a large one (``size`` is an estimate, in bytes) is sent while it is written."""
+        repository = self._destination and self._destination.store
+        if not isinstance(repository, Repository) or size < EARLY_BYTES or self._failure is not None:
+            yield blob
+            return
+        with early_upload(repository, blob) as upload:
+            yield upload
+
+    def finished(self, out: Ingest | EarlyUpload, blob: Descriptor) -> bool:
+        """Whether the blob was sent while it was written to ``out``."""
+        if not isinstance(out, EarlyUpload):
+            return False
+        sent = False
+        with self._failing():
+            sent = out.finish(blob)
+        if sent:
+            self._listen(BlobPushed(blob, "uploaded"))
+        return sent
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Keep a failure for later: nothing is pushed from then on."""
+        try:
+            yield
+        except (CredentialsError, NetworkError) as error:
+            self._failure = self._failure or error
+
+    def push(self, blob: Descriptor) -> bool:
+        """Send a layer of the local store, and say whether that was needed."""
+        if self._destination is None or self._failure is not None:
+            return False
+        chunks = Fetched(self._store, blob)
+        try:
+            self._destination.store.push(blob, chunks)
+        except (CredentialsError, NetworkError) as error:
+            self._failure = error
+            return False
+        self._listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
+        return chunks.read
+
+    def carry_given(self, given: GivenLayer, name: str) -> bool:
+        """Have a base image's layer where the image goes: mounted there, or copied; it is made by nobody.
+
+        Says whether its bytes were sent.
+        """
+        started = time.monotonic()
+        blob = given.layer.descriptor
+        uploaded = self._copy(blob) if self._destination is None else self._refer(blob)
+        how: Literal["known", "registry"] = "known" if self._store.exists(blob) else "registry"
+        self._listen(LayerReady(name, given.title, blob, how, 0, time.monotonic() - started))
+        return uploaded
+
+    def _copy(self, blob: Descriptor) -> bool:
+        """Copy it into the local store, when nothing else keeps the image."""
+        if self._base is not None:
+            self._store.push(blob, Fetched(self._base, blob))
+        return False
+
+    def _refer(self, blob: Descriptor) -> bool:
+        """Let the registry mount it; else send it, from the local store or from where the base is."""
+        assert self._destination is not None
+        if self._failure is not None:
+            return False
+        target, base = self._destination.store, self._base
+        try:
+            if isinstance(target, Repository) and isinstance(base, Repository) and not target.exists(blob):
+                mounted = target.mount(blob, base)
+                if mounted:
+                    self._listen(BlobPushed(blob, "mounted"))
+                    return False
+            chunks = Fetched(Gathered(self._store, base), blob)
+            target.push(blob, chunks)
+        except (CredentialsError, NetworkError) as error:
+            self._failure = error
+            return False
+        self._listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
+        return chunks.read
+
+    def finish(self, image: Image, *, whole: bool) -> None:
+        """Send config and manifest, and tag it; or raise what has failed before. ``whole``: the local store has it all."""
+        try:
+            if self._failure is not None:
+                raise self._failure
+            if self._destination is not None:
+                at_hand = {
+                    image.descriptor.digest: image.manifest,
+                    image.config_descriptor.digest: image.config,
+                }
+                source = Gathered(self._store, self._base, at_hand)
+                copy_image(source, self._destination.store, image.descriptor, tag=self._destination.tag)
+        except (CredentialsError, NetworkError) as error:
+            error.kept = (
+                "the image is complete in the local store; nothing will be built again"
+                if whole
+                else "all that was made is in the local store; nothing will be built again"
+            )
+            raise
