@@ -5,7 +5,6 @@ from typing import Literal
 
 from imagewright.dataclass import dataclass
 from imagewright.oci.descriptor import Descriptor
-from imagewright.oci.digest import Digest
 from imagewright.oci.reference import Reference
 
 
@@ -51,6 +50,10 @@ class BaseReady:
     seconds: float
 
 
+Kind = Literal["asked", "base", "debian", "package", "env", "setting", "command", "file"]
+"""What a `Change` is of: what was asked for, what that led to, and what else is in an image."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlatformBegun:
     """What comes next is for this one of the several platforms of an image."""
@@ -60,13 +63,21 @@ class PlatformBegun:
 
 
 @dataclass(frozen=True, slots=True)
-class BaseMoved:
-    """The base image that a name stands for is another one than in the lock before. ``before`` and ``after`` are digests."""
+class Change:
+    """One thing that differs. ``before`` or ``after`` is "" where it is not there; a version, a value, or a short digest."""
+
+    kind: Kind
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockChanged:
+    """What was resolved anew is not what the lock before it said."""
 
     name: str
-    reference: str
-    before: Digest
-    after: Digest
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +173,7 @@ Event = (
     | PlatformBegun
     | Resolved
     | BaseReady
-    | BaseMoved
+    | LockChanged
     | FileDownloaded
     | LayerReady
     | StepOutput

@@ -6,7 +6,7 @@ import pytest
 
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.lock import Lock, LockedSpec, requirements_of
-from imagewright.build.lock_file import lock_text, read_lock
+from imagewright.build.lock_file import lock_text, read_lock_file
 from imagewright.build.remembered import MAX_AGE_SECONDS, RememberedLocks, question
 from imagewright.build.session import Session
 from imagewright.layer.planned import InputFile
@@ -40,7 +40,7 @@ def test_a_lock_file_is_read_back_as_it_was(apt: tuple[LockedDeb, ...]) -> None:
     debs = tuple(replace(DEB, name=name, version="2.36-9") for name in ("libc6", "python3.11"))
     lock = replace(LOCK, base=LockedBase("bookworm", "3.11", AMD64, debs), apt=apt)
 
-    assert read_lock(lock_text(lock), name="a.toml") == lock
+    assert read_lock_file(lock_text(lock, {}), name="a.toml").lock == lock
 
 
 IMAGE = LockedImage(
@@ -61,7 +61,7 @@ DEBIAN = LockedBase(
         replace(DEB, name=name, version=version) for name, version in (("libc6", "2.36-9"), ("python3.11", "3.11.2-6"))
     ),
 )
-BELOW = LockedSpec(replace(LOCK, base=DEBIAN))
+BELOW = LockedSpec(replace(LOCK, base=DEBIAN, apt=(DEB,)))
 
 
 @pytest.mark.parametrize("base", [DEBIAN, IMAGE, BELOW, LockedSpec(replace(LOCK, base=IMAGE))])
@@ -70,7 +70,7 @@ def test_a_lock_of_any_base_is_read_back_also_from_its_file(base: LockedBase | L
     lock = replace(LOCK, base=base)
 
     assert Lock.from_json(json.loads(json.dumps(lock.to_json()))) == lock
-    assert read_lock(lock_text(lock), name="lock") == lock
+    assert read_lock_file(lock_text(lock, {}), name="lock").lock == lock
 
 
 def test_a_lock_answers_requirements_and_nothing_else() -> None:

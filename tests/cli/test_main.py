@@ -67,7 +67,11 @@ def test_version_is_the_packages(run: Run) -> None:
         (["expain"], "there is no command 'expain'", "did you mean 'explain'?"),
         (["zzz"], "there is no command 'zzz'", "imagewright --help lists the commands"),
         (["explain", "--ouput", "json"], "imagewright explain has no option --ouput", "did you mean --output?"),
-        (["explain", "a", "b"], "imagewright explain: got unexpected extra argument (b)", "imagewright explain --help"),
+        (
+            ["explain", "a", "b", "c"],
+            "imagewright explain: got unexpected extra argument (c)",
+            "imagewright explain --help",
+        ),
         (["init"], "imagewright init: missing argument 'NAME'", "imagewright init --help"),
         (["explain", "IW2O3"], "there is no error code 'IW2O3'", "did you mean "),
     ],

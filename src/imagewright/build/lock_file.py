@@ -1,32 +1,53 @@
-"""The lock as a file that people keep beside their code: pylock.toml, with the base image's packages in our own table.
+"""The lock as a file that people keep beside their code: pylock.toml, with all but the wheels in our own table.
 
 Source: packaging.python.org, "pylock.toml Specification" 1.0; tools may add a table ``tool.<name>``.
 """
 
+import json
 import tomllib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote
 
 import tomli_w
 
+from imagewright.build.ingredients import Ingredients, lock_file_ingredients, requiring
 from imagewright.build.lock import Lock
 from imagewright.errors import LockError
+from imagewright.oci.digest import canonical_json
 from imagewright.packages.pypi.pylock import write_lock
 
 VERSION = 1
 
+_WHEEL = ("name", "version", "url", "digest", "size")
+_DEB = ("name", "version", "architecture", "url", "digest", "size")
+_COLUMNS = {"wheels": _WHEEL, "apt": _DEB, "debs": _DEB}
+"""What a lock has in rows gets names for the columns: a reviewer reads it."""
 
-def lock_text(lock: Lock) -> str:
-    """The lock as text. Equal locks give equal text, and pip and uv can install its packages."""
+_UP = "../"  # the file lies in a folder of its own, beside the code that local files are named from
+
+
+def lock_text(lock: Lock, content: Mapping[str, Any]) -> str:
+    """The lock as text, with what of a spec's ``content`` it answers. Equal locks give equal text.
+
+    pip and uv can install its packages. Local files are named from the folder above the file's, as
+    `imagewright.build.portable.relative` gives them.
+    """
     document = tomllib.loads(write_lock(lock.wheels, lock.target))
-    values = lock.to_json()
-    table: dict[str, Any] = {"lock": VERSION, "asked": lock.asked, "base": _base_table(values["base"])}
-    if values["apt"]:
-        table["apt"] = [dict(zip(_DEB, deb, strict=True)) for deb in values["apt"]]
-    return tomli_w.dumps({**document, "tool": {"imagewright": table}})
+    for package in document["packages"]:
+        for wheel in package["wheels"]:
+            if wheel["url"].startswith("file:") and not wheel["url"].startswith("file:/"):
+                wheel["path"] = _UP + unquote(wheel.pop("url").removeprefix("file:"))
+    table = _named(lock.to_json())
+    del table["wheels"]
+    required = json.loads(canonical_json(requiring(content)))  # in one order, wherever it comes from
+    own = {"lock": VERSION, **({"required": required} if required else {}), **table}
+    return tomli_w.dumps({**document, "tool": {"imagewright": own}})
 
 
-def read_lock(text: str, *, name: str) -> Lock:
-    """The lock that `lock_text` wrote; ``name`` is the file's, for error texts.
+def read_lock_file(text: str, *, name: str) -> Ingredients:
+    """What `lock_text` wrote; local files have relative URLs. ``name`` is the file's, for error texts.
 
     Raises:
         LockError: It is not one.
@@ -37,39 +58,51 @@ def read_lock(text: str, *, name: str) -> Lock:
         if table["lock"] != VERSION:
             raise ValueError(f"its version is {table['lock']}, this imagewright reads {VERSION}")
         wheels = [_wheel(package) for package in document["packages"]]
-        apt = [[deb[key] for key in _DEB] for deb in table.get("apt", ())]
-        base = _base_values(table["base"])
-        return Lock.from_json({"asked": table["asked"], "base": base, "wheels": wheels, "apt": apt})
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        lock = Lock.from_json({**_rows(table), "wheels": wheels})
+        return lock_file_ingredients(lock, table.get("required", {}))
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise LockError(
             f"{name} is not a lock of imagewright's",
-            code="IW202",
+            code="IW209",
             why=f"{type(error).__name__}: {error}",
             fix="imagewright lock --upgrade FILE writes it again",
         ) from error
 
 
-def _base_table(base: dict[str, Any]) -> dict[str, Any]:
-    """The base with names for what a lock has in rows; the lock of a spec below is one more level of it."""
-    if "spec" in base:
-        below = base["spec"]
-        wheels = [dict(zip(_WHEEL, wheel, strict=True)) for wheel in below["wheels"]]
-        return {"spec": {"asked": below["asked"], "base": _base_table(below["base"]), "wheels": wheels}}
-    return {**base, "debs": [dict(zip(_DEB, deb, strict=True)) for deb in base["debs"]]} if "debs" in base else base
+def read_lock(path: Path) -> Ingredients:
+    """The lock file at ``path``.
+
+    Raises:
+        LockError: It is not one, or cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise LockError(f"the lock file {path.name} cannot be read", code="IW209", why=str(error)) from error
+    return read_lock_file(text, name=path.name)
 
 
-def _base_values(table: dict[str, Any]) -> dict[str, Any]:
-    if "spec" in table:
-        below = table["spec"]
-        wheels = [[wheel[key] for key in _WHEEL] for wheel in below["wheels"]]
-        return {"spec": {"asked": below["asked"], "base": _base_values(below["base"]), "wheels": wheels}}
-    return {**table, "debs": [[deb[key] for key in _DEB] for deb in table["debs"]]} if "debs" in table else table
+def _named(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: [dict(zip(_COLUMNS[key], row, strict=True)) for row in item] if key in _COLUMNS else _named(item)
+        for key, item in value.items()
+        if item or key not in ("apt",)
+    }
 
 
-_WHEEL = ("name", "version", "url", "digest", "size")
-_DEB = ("name", "version", "architecture", "url", "digest", "size")
+def _rows(table: Any) -> Any:
+    """The other way of `_named`."""
+    if not isinstance(table, dict):
+        return table
+    return {
+        key: [[row[column] for column in _COLUMNS[key]] for row in item] if key in _COLUMNS else _rows(item)
+        for key, item in table.items()
+    }
 
 
 def _wheel(package: dict[str, Any]) -> list[Any]:
     (wheel,) = package["wheels"]
-    return [package["name"], package["version"], wheel["url"], f"sha256:{wheel['hashes']['sha256']}", wheel["size"]]
+    url = wheel["url"] if "url" in wheel else "file:" + quote(wheel["path"].removeprefix(_UP))
+    return [package["name"], package["version"], url, f"sha256:{wheel['hashes']['sha256']}", wheel["size"]]

@@ -7,6 +7,7 @@ from imagewright.build.base.locked import LockedImage
 from imagewright.build.budget import share_layers
 from imagewright.build.container_config import annotations_of, config_of
 from imagewright.build.given import GivenLayer
+from imagewright.build.ingredients import ANNOTATION, annotation
 from imagewright.build.lock import Lock
 from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
@@ -51,7 +52,7 @@ def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, 
         spec.name,
         (*layers, *_commands(spec, config, [layer.key for layer in layers])),
         config,
-        annotations_of(spec, below.annotations),
+        {**annotations_of(spec, below.annotations), ANNOTATION: annotation(spec, lock)},
     )
 
 

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from imagewright.build.base.lock_base import debian_archive, lock_base, snapshot_of
+from imagewright.build.base.lock_base import debian_archive, kept_base, lock_base, snapshot_of
 from imagewright.build.base.locked import LockedImage
+from imagewright.build.ingredients import FILES, Ingredients, requiring
 from imagewright.build.inputs import downloads, request_of
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.build.session import Session
@@ -19,6 +20,9 @@ from imagewright.packages.pypi.resolve import resolve
 from imagewright.packages.pypi.resolve_uv import Uv
 from imagewright.spec import ImageSpec
 
+_OF_PYTHON = FILES | {"packages", "pip_index", "pip_extra_index_url", "pip_extra_args"}
+"""What decides over Python packages alone."""
+
 
 def resolve_anew(
     spec: ImageSpec,
@@ -29,18 +33,22 @@ def resolve_anew(
     parent: Lock | None,
     *,
     upgrade: bool,
+    before: Ingredients | None = None,
 ) -> Lock:
     """The lock that answers ``asked``. ``upgrade`` forgets what the indexes said before.
 
-    ``parent`` is the lock of a base that is a spec.
+    ``parent`` is the lock of a base that is a spec. ``before`` is an earlier lock and what it answered: its base and
+    Debian packages stay when nothing else is asked of them, and its versions of Python packages where they fit.
 
     Raises:
         SpecError, LockError: The requirements cannot be understood, or not be satisfied.
         NetworkError, CredentialsError, IntegrityError: An index or a mirror cannot be asked, or not be trusted.
     """
-    below = lock_base(spec, platform, session, parent)
+    kept = before.lock if before is not None and _same_base(spec, before, parent) else None
+    below = kept_base(spec, kept, session) if kept else lock_base(spec, platform, session, parent)
     base, target = below.base, Lock(asked, below.base, ()).target
-    apt = _apt(spec, base, session)
+    apt = kept.apt if kept else _apt(spec, base, session)
+    versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
     resolution = resolve(
         request_of(spec, target),
         uv=Uv(session.uv_dir, session.environ),
@@ -49,12 +57,23 @@ def resolve_anew(
         offline=session.offline,
         upgrade=upgrade,
         fixed=below.fixed,
-        present=below.present,
+        present=(*below.present, *versions),
     )
     for note in resolution.notes:
         session.listen(Noted(note))
     wheels = tuple(wheel for wheel in resolution.wheels if not below.has(wheel))
     return Lock(asked, base, wheels, apt)
+
+
+def _same_base(spec: ImageSpec, before: Ingredients, parent: Lock | None) -> bool:
+    """Whether the same base and Debian packages are asked for as before, and a base that is a spec has the same lock."""
+    if isinstance(before.lock.base, LockedSpec) != (parent is not None):
+        return False
+    if isinstance(before.lock.base, LockedSpec) and before.lock.base.lock != parent:
+        return False
+    old, new = before.content, requiring(spec.content)
+    others = {*old, *new} - _OF_PYTHON - ({"base_image"} if parent is not None else set())
+    return bool(old) and all(old.get(field) == new.get(field) for field in others)
 
 
 def _apt(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: Session) -> tuple[LockedDeb, ...]:

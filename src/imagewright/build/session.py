@@ -14,6 +14,7 @@ class Session:
     """One command's surroundings. Nothing below reads the environment: ``environ`` is what it may see of it.
 
     ``jobs`` bounds the threads that write layers; ``registry`` overrides every spec's own ("local" is the local store).
+    ``upgrade`` resolves anew; ``locked`` wants a lock file for every image, and takes nothing that is not in it.
     ``debian_mirror`` is ``http://host/debian``, used before the mirrors of the host's own apt configuration;
     ``debian_snapshots`` is where the archives are kept as they were.
     """
@@ -25,6 +26,7 @@ class Session:
     jobs: int = 2
     offline: bool = False
     upgrade: bool = False
+    locked: bool = False
     debian_mirror: str = ""
     debian_keyring: str = ""
     debian_snapshots: str = ""

@@ -6,7 +6,7 @@ import click
 
 from imagewright.builders.ensure import ensure_all
 from imagewright.cli.app import App
-from imagewright.cli.options import build_options, talk_options
+from imagewright.cli.options import build_options, locked_option, talk_options
 from imagewright.cli.session import session_of
 from imagewright.cli.userfile import read_file, specs_in
 
@@ -16,16 +16,17 @@ from imagewright.cli.userfile import read_file, specs_in
 @click.option("--dry-run", is_flag=True, help="Say what is there, fetched and written, and do none of it.")
 @click.option("--force", is_flag=True, help="Build even when the image is there.")
 @click.option("--upgrade", is_flag=True, help="Resolve the requirements anew.")
+@locked_option
 @build_options
 @talk_options
 @click.pass_obj
-def build(app: App, file: Path, dry_run: bool, force: bool, upgrade: bool) -> None:
+def build(app: App, file: Path, dry_run: bool, force: bool, upgrade: bool, locked: bool) -> None:
     """Build the images that a file names, where they are not there yet.
 
     The references of the images, by digest, are all that goes to stdout: docker run $(imagewright build app.py)
     """
     specs = specs_in(read_file(file))
-    session = session_of(app, upgrade=upgrade)
+    session = session_of(app, upgrade=upgrade, locked=locked)
     if dry_run:
         from imagewright.cli.dry_run import (  # the resolver: an image that is there needs none
             as_json,

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from imagewright.build.destination import target_reference
 from imagewright.build.given import GivenLayer
+from imagewright.build.lock_check import check_lock_files
 from imagewright.build.planned import planned
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
@@ -53,6 +54,7 @@ class DryRun:
 def describe(spec: ImageSpec, session: Session) -> DryRun:
     """What building this spec would do. It resolves the requirements; it writes and downloads no layer."""
     platforms = check_supported(spec)
+    check_lock_files([spec], session)
     reference = target_reference(spec, session)
     exists = existing(spec, reference, session) is not None
     rows: list[Row] = []

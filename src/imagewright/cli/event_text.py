@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from imagewright.cli.stored import short
+from imagewright.build.change_text import sentence
+from imagewright.cli.changes_text import changes_text
 from imagewright.cli.terminal import Terminal, clean, columns, many, seconds_text, size_text
 from imagewright.dataclass import dataclass
 from imagewright.events import (
-    BaseMoved,
     BaseReady,
     BlobPushed,
     BuildStarted,
@@ -17,6 +17,7 @@ from imagewright.events import (
     ImageFound,
     ImagePublished,
     LayerReady,
+    LockChanged,
     Noted,
     PlatformBegun,
     Resolved,
@@ -76,10 +77,9 @@ def platform_begun(event: PlatformBegun, terminal: Terminal) -> str:
     return _row(terminal, f"  {event.platform}", "")
 
 
-def base_moved(event: BaseMoved, terminal: Terminal) -> str:
-    """A tag that stands for another image than before."""
-    what = f"{clean(event.reference)} moved from {short(event.before)} to {short(event.after)}"
-    return _row(terminal, f"  {'base':<11}{what}", "")
+def lock_changed(event: LockChanged, terminal: Terminal, *, whole: bool) -> list[str]:
+    """What another lock changes, from what to what."""
+    return [_row(terminal, f"  {line}", "") for line in changes_text(event.changes, terminal.screen - 2, whole=whole)]
 
 
 def layer_written(event: LayerReady, terminal: Terminal) -> str:
@@ -153,8 +153,8 @@ def plain(event: Event, directory: Path) -> str:
             )
         case PlatformBegun():
             return f"platform {event.platform}"
-        case BaseMoved():
-            return f"base {clean(event.reference)} moved from {event.before} to {event.after}"
+        case LockChanged():
+            return f"changed {', '.join(clean(sentence(change)) for change in event.changes)}"
         case BaseReady():
             return f"base {event.title} {event.how} {event.seconds:.2f}s"
         case FileDownloaded():

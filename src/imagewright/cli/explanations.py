@@ -135,6 +135,18 @@ both ship a top-level `tests` folder.""",
         """Keep one of the two packages that the error names, or choose a version of one that does not have the file.""",
     ),
     Explanation(
+        "IW209",
+        "a lock file, or the lock of an image, does not fit",
+        """\
+An image with a lock file is made of what the file lists and of nothing else, so no build changes the file.
+It does not fit when the image asks for something else now, when `--locked` finds none, or when it cannot be read.
+An image carries its lock with it, unless a tool wrote it that leaves unknown annotations out.""",
+        """\
+`imagewright lock FILE` writes it for what is asked for now; what still fits keeps its version.
+`imagewright lock --upgrade FILE` takes what is newest. Both say what changes.
+`imagewright explain IMAGE FILE` says what differs between an image and what would be built now.""",
+    ),
+    Explanation(
         "IW300",
         "a step of the build failed",
         """\

@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from imagewright.cli.app import App
-from imagewright.cli.options import talk_options
+from imagewright.cli.options import build_options, platform_option, talk_options
 from imagewright.cli.session import store_of
 from imagewright.cli.stored import Details, details, find_image, platform_of, short
 from imagewright.cli.terminal import clean, many, size_text
-from imagewright.errors import StoreError
+from imagewright.errors import LockError, StoreError
 from imagewright.oci.platform import Platform
 from imagewright.store.archive import export_docker_archive, export_oci_archive
 
@@ -107,6 +107,44 @@ def export(app: App, name: str, file: Path, form: str, platform: str) -> None:
     size = file.stat().st_size
     app.console.say(f"Wrote {stored.name_tag} to {file}  {size_text(size)}")
     app.console.answer("", {"name": stored.name_tag, "file": str(file), "format": form, "size": size})
+
+
+@image.command(name="lock")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@platform_option
+@build_options
+@talk_options
+@click.pass_obj
+def lock_(app: App, name: str, file: Path | None, platform: str | None) -> None:
+    """Give back the lock that an image carries: on stdout, or written to FILE.
+
+    NAME is an image of a registry (ghcr.io/acme/demo:v1) or of the local store. pip and uv can install the packages of
+    the lock; as imagewright.lock/NAME-OS-ARCHITECTURE.pylock.toml beside the code it makes the same image again.
+    """
+    from imagewright.build.ingredients import ingredients_in  # what only lists images does without locks
+    from imagewright.build.lock_file import lock_text
+    from imagewright.cli.compared import open_image, wanted_platform
+    from imagewright.cli.session import session_of
+
+    found = ingredients_in(open_image(name, wanted_platform(platform), session_of(app)).annotations, name=name)
+    if found is None:
+        raise LockError(
+            f"the image {name} carries no lock",
+            code="IW209",
+            why="images that imagewright builds carry one; tools that write a new manifest leave it out",
+        )
+    text = lock_text(found.lock, found.content)
+    if file is None:
+        app.console.answer(text.rstrip(), {"name": name, "lock": text})
+        return
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(text)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written", why=error.strerror or str(error)) from error
+    app.console.say(f"Wrote the lock of {name} to {file}")
+    app.console.answer("", {"name": name, "file": str(file)})
 
 
 @image.command()

@@ -87,6 +87,18 @@ _BUILD = (
     ),
 )
 
+locked_option = click.option(
+    "--locked", is_flag=True, help="Take what the lock files list, or fail: for CI. Nothing is resolved."
+)
+"""For the commands that make images of lock files."""
+
+platform_option = click.option(
+    "--platform",
+    metavar="OS/ARCHITECTURE",
+    help="Which image is meant where there is one for each of several platforms.",
+)
+"""For the commands that look at an image."""
+
 timeout_option = _option(
     "--timeout",
     setting="timeout",

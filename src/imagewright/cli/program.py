@@ -32,7 +32,7 @@ COMMANDS = {
     "cache": Entry("cache", "Say how big the cache is and where, and throw away what nothing needs."),
     "doctor": Entry("doctor", "Say whether this machine can build and run, and what helps where it cannot."),
     "config": Entry("config", "Show and change the settings."),
-    "explain": Entry("explain", "Say what an error code means and what helps."),
+    "explain": Entry("explain", "Say what an error code means, or what differs between two images."),
 }
 
 

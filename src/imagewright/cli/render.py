@@ -16,7 +16,6 @@ from imagewright.cli.terminal import Terminal, clean, size_text, terminal_of
 from imagewright.dataclass import dataclass
 from imagewright.errors import ImagewrightError, TaskError
 from imagewright.events import (
-    BaseMoved,
     BaseReady,
     BlobPushed,
     BuildStarted,
@@ -25,6 +24,7 @@ from imagewright.events import (
     ImageFound,
     ImagePublished,
     LayerReady,
+    LockChanged,
     Noted,
     PlatformBegun,
     Resolved,
@@ -174,8 +174,8 @@ class Console:
             case PlatformBegun():
                 self._known(event.name)
                 self._add(event.name, event_text.platform_begun(event, self.terminal))
-            case BaseMoved():
-                self._add(event.name, event_text.base_moved(event, self.terminal))
+            case LockChanged():
+                self._add(event.name, *event_text.lock_changed(event, self.terminal, whole=self._verbose))
             case BaseReady():
                 self._add(event.name, event_text.base_ready(event, self.terminal))
             case LayerReady():

@@ -9,9 +9,10 @@ from typing import Any
 
 import click
 
+from imagewright.build.session import Session
 from imagewright.cli.app import App
 from imagewright.cli.inputs import read_inputs
-from imagewright.cli.options import build_options, talk_options, timeout_option
+from imagewright.cli.options import build_options, locked_option, talk_options, timeout_option
 from imagewright.cli.project import EXAMPLE
 from imagewright.cli.results import keep_files
 from imagewright.cli.session import session_of
@@ -36,6 +37,7 @@ HELLO = "hello"
 @click.option("--container", is_flag=True, help="Run each task in a container of its own image.")
 @click.option("--force", is_flag=True, help="Build images even when they are there.")
 @click.option("--upgrade", is_flag=True, help="Resolve the images' requirements anew.")
+@locked_option
 @timeout_option
 @build_options
 @talk_options
@@ -43,7 +45,9 @@ HELLO = "hello"
     "arguments", metavar="FILE [WORKFLOW] [--INPUT VALUE]...", nargs=-1, type=click.UNPROCESSED, required=True
 )
 @click.pass_context
-def run(context: click.Context, container: bool, force: bool, upgrade: bool, arguments: tuple[str, ...]) -> None:
+def run(
+    context: click.Context, container: bool, force: bool, upgrade: bool, locked: bool, arguments: tuple[str, ...]
+) -> None:
     """Run a workflow of a file, and print its result.
 
     WORKFLOW may be left out when the file has one. Its inputs are options: imagewright run FILE WORKFLOW --help lists them.
@@ -65,9 +69,8 @@ def run(context: click.Context, container: bool, force: bool, upgrade: bool, arg
     inputs = read_inputs(graph, rest, program=program, own=own)
     try:
         if container:
-            value = _in_containers(
-                app, file, _limited(graph, app.settings.timeout), inputs, force=force, upgrade=upgrade
-            )
+            session = session_of(app, upgrade=upgrade, locked=locked)
+            value = _in_containers(app, file, _limited(graph, app.settings.timeout), inputs, session, force=force)
         else:
             value = _here(app, file, graph, inputs)
     except ImagewrightError as error:
@@ -121,16 +124,17 @@ def _here(app: App, file: Path, graph: Graph, inputs: Mapping[str, Any]) -> Any:
     return value
 
 
-def _in_containers(app: App, file: Path, graph: Graph, inputs: Mapping[str, Any], *, force: bool, upgrade: bool) -> Any:
+def _in_containers(
+    app: App, file: Path, graph: Graph, inputs: Mapping[str, Any], session: Session, *, force: bool
+) -> Any:
     """Make sure that every image is there, all at once, then run each task in a container of its image."""
     from imagewright.builders.ensure import ensure_all  # a run in this process builds nothing
     from imagewright.runners.images import bring_here
 
     begin = time.monotonic()
-    session = session_of(app, upgrade=upgrade)
     templates = {node.template.container_image: node.template for node in graph.nodes}
     specs = {image: spec_of(template) for image, template in templates.items()}
-    made = ensure_all([spec for spec in specs.values() if spec is not None], session, force=force or upgrade)
+    made = ensure_all([spec for spec in specs.values() if spec is not None], session, force=force or session.upgrade)
     references = {image: Reference.parse(str(image)) if spec is None else made[spec] for image, spec in specs.items()}
     brought = bring_here(references.values(), session)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imagewright.build.session import Session
 from imagewright.cli.app import App
-from imagewright.errors import StoreError
+from imagewright.errors import StoreError, UsageError
 from imagewright.events import Noted
 from imagewright.store.layout import Layout
 from imagewright.transport import Transport
@@ -17,12 +17,15 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
-def session_of(app: App, *, upgrade: bool = False) -> Session:
+def session_of(app: App, *, upgrade: bool = False, locked: bool = False) -> Session:
     """The session that a command builds in. Its cache folder is there and marked as one.
 
     Raises:
+        UsageError: It should be both, resolved anew and as it is locked.
         StoreError: The cache folder cannot be made.
     """
+    if upgrade and locked:
+        raise UsageError("--locked and --upgrade cannot be had together", fix="leave one of them out")
     settings = app.settings
     mark_cache(settings.cache_dir)
     return Session(
@@ -33,6 +36,7 @@ def session_of(app: App, *, upgrade: bool = False) -> Session:
         jobs=settings.jobs,
         offline=settings.offline,
         upgrade=upgrade,
+        locked=locked,
         debian_mirror=settings.debian_mirror,
         debian_keyring=settings.debian_keyring,
         debian_snapshots=settings.debian_snapshots,

@@ -68,7 +68,7 @@ class Manifest:
             Descriptor.from_json(document.get("config")),
             tuple(Descriptor.from_json(layer) for layer in layers),
             media_type,
-            annotations if isinstance(annotations, dict) else {},
+            {k: v for k, v in annotations.items() if isinstance(v, str)} if isinstance(annotations, dict) else {},
             artifact_type if isinstance(artifact_type, str) else "",
             Descriptor.from_json(document["subject"]) if document.get("subject") is not None else None,
         )

@@ -206,7 +206,7 @@ class ImageSpec:
 
         The files are read when it is first asked for; `check_unchanged` reads them again.
         """
-        return self._digest_with(self.copied)
+        return digest_of(canonical_json(self._content(self.copied)))
 
     @cached_property
     def declared(self) -> Digest:
@@ -238,6 +238,17 @@ class ImageSpec:
         except Refused as refused:
             raise self._error(refused) from None
         return digest_of(canonical_json({"required": content}))
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that `digest` is made of, as plain values without secrets: fields by name, and the digests of files.
+
+        A base that is another spec is ``{"spec": its content}``.
+        """
+        content = self._content(self.copied)
+        if isinstance(self.base_image, ImageSpec):
+            content["base_image"] = {"spec": self.base_image.content}
+        return content
 
     def lock_file(self, platform: Platform) -> Path:
         """Where the lock file is, or would be: ``imagewright.lock/NAME-OS-ARCHITECTURE.pylock.toml`` beside the code.
@@ -375,7 +386,7 @@ class ImageSpec:
     def _spelled(self) -> dict[str, Any]:
         return spelled_fields({field.name: getattr(self, field.name) for field in fields(self)}, python=self.python)
 
-    def _digest_with(self, copied: tuple[Copied, ...]) -> Digest:
+    def _content(self, copied: tuple[Copied, ...]) -> dict[str, Any]:
         content = self._spelled()
         try:
             content.update(self._base("digest"))
@@ -387,7 +398,7 @@ class ImageSpec:
         locks = {str(platform): self.lock_file(platform) for platform in self.platforms}
         if kept := {platform: digest_of(file.read_bytes()) for platform, file in locks.items() if file.is_file()}:
             content["locks"] = kept
-        return digest_of(canonical_json(content))
+        return content
 
     def _base(self, aspect: str) -> dict[str, Any]:
         """A base that is another spec or a local image, by its content: ``aspect`` names the digest of a spec."""

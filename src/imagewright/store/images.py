@@ -1,7 +1,7 @@
 """An image of a store, read: the manifest for a platform, its config, and its layers."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Any
 
 from imagewright.dataclass import dataclass
@@ -28,13 +28,17 @@ _OCI_LAYERS = {
 
 @dataclass(frozen=True, slots=True)
 class ReadImage:
-    """An image for one platform, its layers in OCI's media types. ``document`` is its whole config; ``titles`` has a line of its history for each layer."""
+    """An image for one platform, its layers in OCI's media types. ``document`` is its whole config; ``titles`` has a line of its history for each layer.
+
+    ``annotations`` are its manifest's.
+    """
 
     descriptor: Descriptor
     layers: tuple[Layer, ...]
     config: ImageConfig
     document: Mapping[str, Any]
     titles: tuple[str, ...]
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_image(source: BlobSource, root: Descriptor, platform: Platform, *, name: str) -> ReadImage:
@@ -64,7 +68,7 @@ def read_image(source: BlobSource, root: Descriptor, platform: Platform, *, name
     _check_layers(manifest, name)
     blobs = (replace(blob, media_type=_OCI_LAYERS[blob.media_type]) for blob in manifest.layers)
     layers = tuple(Layer(blob, diff_id) for blob, diff_id in zip(blobs, diff_ids, strict=True))
-    return ReadImage(root, layers, config, document, _titles(document, len(layers)))
+    return ReadImage(root, layers, config, document, _titles(document, len(layers)), manifest.annotations)
 
 
 def platforms_of(source: BlobSource, root: Descriptor, *, name: str) -> tuple[Platform, ...]:

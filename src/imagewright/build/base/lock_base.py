@@ -1,6 +1,7 @@
 """The base of a spec, pinned, and what it has installed: of Debian's packages, of another spec, or somebody else's image."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
@@ -80,6 +81,16 @@ def lock_base(spec: ImageSpec, platform: Platform, session: Session, parent: Loc
     base = Lock(spec.digest, _default_base(spec, platform, session), ())
     _check_python(spec, base)
     return Below(base.base)
+
+
+def kept_base(spec: ImageSpec, lock: Lock, session: Session) -> Below:
+    """The base that an earlier lock of the spec has, as it is there.
+
+    Raises:
+        StoreError, NetworkError, CredentialsError: The image is gone, or cannot be read.
+    """
+    installed, extends = _installed(spec, replace(lock, wheels=()), session)
+    return Below(lock.base, installed, extends)
 
 
 def _image(spec: ImageSpec, platform: Platform, session: Session) -> Below:
