@@ -89,7 +89,6 @@ def test_a_builder_goes_by_its_exact_name() -> None:
 
 NOT_YET = {
     "conda_packages": ["gdal"],
-    "cuda": "12.1",
     "pip_secret_mounts": [("a", "b")],
     "runtime_packages": ["six"],
     "install_project": True,

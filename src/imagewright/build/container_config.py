@@ -21,7 +21,12 @@ def config_of(spec: ImageSpec, target: Target, base: ImageConfig) -> ImageConfig
     ``entrypoint=[]`` clears the base's, None keeps it. Another one takes the base's command away with it, which was
     written for the base's entrypoint: Docker does so as well.
     """
-    env = _with_env({**base.env, "PATH": _path(target, base)}, spec.env)
+    env = {**base.env, "PATH": _path(target, base)}
+    if spec.cuda:
+        from imagewright.build.cuda import cuda_env
+
+        env.update(cuda_env(spec, target, base.env))
+    env = _with_env(env, spec.env)
     config = replace(
         base,
         env=env,

@@ -16,6 +16,7 @@ from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 
 if TYPE_CHECKING:  # 30 ms that a build which asks for no file does not pay
+    from imagewright.build.cuda import CudaPackages
     from imagewright.packages.deb.mirror import Mirrors
     from imagewright.packages.pypi.indexes_login import Logins
     from imagewright.packages.pypi.request import Request
@@ -46,18 +47,19 @@ def pip_settings(session: Session) -> PipSettings:
     return read_pip_settings(session.environ, pip_config_files(session.environ, prefix=Path(sys.prefix)))
 
 
-def request_of(spec: ImageSpec, target: Target) -> "Request":
-    """What is asked of the indexes for a spec."""
+def request_of(spec: ImageSpec, target: Target, cuda: "CudaPackages | None" = None) -> "Request":
+    """What is asked of the indexes for a spec; ``cuda`` is what that field adds."""
     from imagewright.packages.pypi.request import Request
 
     return Request(
-        spec.packages,
+        (*spec.packages, *(cuda.requirements if cuda else ())),
         target,
         requirements_file=spec.directory / spec.requirements if spec.requirements else None,
         directory=spec.directory,
         index_url=spec.pip_index,
         extra_index_urls=spec.pip_extra_index_url,
         extra_args=spec.pip_extra_args or "",
+        constraints=cuda.constraints if cuda else (),
         image=spec.name,
         where=spec.where,
     )

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from imagewright.build.base.lock_base import debian_archive, kept_base, lock_base, snapshot_of
+from imagewright.build.base.lock_base import debian_archive, env_below, kept_base, lock_base, snapshot_of
 from imagewright.build.base.locked import LockedImage
+from imagewright.build.cuda import check_installed_cuda, cuda_packages, explain_cuda
 from imagewright.build.ingredients import FILES, Ingredients, requiring
 from imagewright.build.inputs import downloads, request_of
 from imagewright.build.lock import Lock, LockedSpec
@@ -20,7 +21,7 @@ from imagewright.packages.pypi.resolve import resolve
 from imagewright.packages.pypi.resolve_uv import Uv
 from imagewright.spec import ImageSpec
 
-_OF_PYTHON = FILES | {"packages", "pip_index", "pip_extra_index_url", "pip_extra_args"}
+_OF_PYTHON = FILES | {"packages", "pip_index", "pip_extra_index_url", "pip_extra_args", "cuda", "cudnn"}
 """What decides over Python packages alone."""
 
 
@@ -49,15 +50,23 @@ def resolve_anew(
     base, target = below.base, Lock(asked, below.base, ()).target
     apt = kept.apt if kept else _apt(spec, base, session)
     versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
-    resolution = resolve(
-        request_of(spec, target),
-        uv=Uv(session.uv_dir, session.environ),
-        pin=downloads(spec, session).pin,
-        pip=pip,
-        offline=session.offline,
-        upgrade=upgrade,
-        fixed=below.fixed,
-        present=(*below.present, *versions),
+    has = env_below(spec, base, session) if spec.cuda else {}
+    try:
+        resolution = resolve(
+            request_of(spec, target, cuda_packages(spec, has)),
+            uv=Uv(session.uv_dir, session.environ),
+            pin=downloads(spec, session).pin,
+            pip=pip,
+            offline=session.offline,
+            upgrade=upgrade,
+            fixed=below.fixed,
+            present=(*below.present, *versions),
+        )
+    except LockError as error:
+        explain_cuda(error, spec)
+        raise
+    check_installed_cuda(
+        spec, has, [*below.present, *below.fixed, *((one.name, one.version) for one in resolution.wheels)]
     )
     for note in resolution.notes:
         session.listen(Noted(note))

@@ -13,8 +13,6 @@ from imagewright.spec import ImageSpec
 _NOT_YET = {
     "conda_packages": "conda packages",
     "conda_channels": "conda packages",
-    "cuda": "CUDA",
-    "cudnn": "cuDNN",
     "pip_secret_mounts": "with secrets",
     "registry_config": "with a registry configuration of its own",
     "runtime_packages": "packages that are installed when a task starts",
@@ -78,6 +76,10 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
         from imagewright.build.commands import check_command_options  # 15 ms, where there are any
 
         check_command_options(spec)
+    if spec.cuda or spec.cudnn:
+        from imagewright.build.cuda import check_cuda
+
+        check_cuda(spec)
     if isinstance(spec.base_image, ImageSpec):
         check_supported(replace(spec.base_image, platform=spec.platform))
     return spec.platforms

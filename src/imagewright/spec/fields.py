@@ -122,6 +122,12 @@ def _name(field: str, value: Any) -> str:
         ) from None
 
 
+def _version(field: str, value: Any) -> str | None:
+    if isinstance(value, float):  # 12.10 as a number is 12.1
+        raise Refused(field, value, "is a number", fix=f'write it in quotes: {field}="{value}"', part=value)
+    return _text(field, value)
+
+
 def _python_version(field: str, value: Any) -> str | None:
     if isinstance(value, (int, float)):
         # 3.10 as a number is 3.1, so the number cannot be taken for what was meant
@@ -283,8 +289,8 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "conda_channels": _strings,
     "requirements": _path,
     "apt_packages": _apt_packages,
-    "cuda": _text,
-    "cudnn": _text,
+    "cuda": _version,
+    "cudnn": _version,
     "base_image": _base_image,
     "platform": _platform,
     "pip_index": _text,

@@ -30,6 +30,8 @@ REQUIRING = frozenset(
         "apt_snapshot",
         "base_image",
         "python_exec",
+        "cuda",
+        "cudnn",
     }
 )
 """The fields that decide which packages are installed. Files that name packages come to them."""

@@ -452,3 +452,20 @@ def test_torch_resolves(real_uv: Uv, machine_pip: PipSettings, target: Target, t
     assert torch.version.startswith("2.13.0")
     if any(Path(link).is_dir() and list(Path(link).glob("torch-2.13.0*")) for link in machine_pip.find_links):
         assert torch.file.url.startswith("file://")
+
+
+def test_constraints_choose_and_install_nothing(index: PackageIndex, uv: Uv, pin: Pin, target: Target) -> None:
+    """An older version is taken where a newer one needs what is kept out; what nobody requires does not come."""
+    index.add(
+        make_wheel("demo", "2.0", requires=["runtime"]),
+        make_wheel("demo", "1.0", requires=["runtime-cu12"]),
+        make_wheel("runtime", "13.0"),
+        make_wheel("runtime-cu12", "12.9"),
+        make_wheel("runtime-cu12", "12.4.1"),
+        make_wheel("other", "1.0"),
+    )
+
+    constraints = ("runtime<0", "runtime-cu12==12.4.*", "other==1.*")
+    found = versions(Request(("demo",), target, constraints=constraints), uv, pin)
+
+    assert found == {"demo": "1.0", "runtime-cu12": "12.4.1"}

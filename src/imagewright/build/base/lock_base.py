@@ -1,6 +1,7 @@
 """The base of a spec, pinned, and what it has installed: of Debian's packages, of another spec, or somebody else's image."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from imagewright.build.base.interpreters import Distribution
 from imagewright.build.base.learn import tree_of
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.base.opened import open_locked, open_tag
+from imagewright.build.container_config import config_of
 from imagewright.build.destination import target_reference
 from imagewright.build.inputs import mirrors
 from imagewright.build.lock import Lock, LockedSpec
@@ -18,6 +20,7 @@ from imagewright.build.session import Session
 from imagewright.dataclass import dataclass
 from imagewright.errors import LockError
 from imagewright.events import BaseReady
+from imagewright.oci.config import ImageConfig
 from imagewright.oci.platform import Platform
 from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.locked import LockedBase
@@ -103,6 +106,19 @@ def _image(spec: ImageSpec, platform: Platform, session: Session) -> Below:
     seconds = time.monotonic() - started
     session.listen(BaseReady(spec.name, name, "read" if read else "remembered", seconds))
     return Below(chosen.locked, chosen.present, _extends(chosen))
+
+
+def env_below(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: Session) -> Mapping[str, str]:
+    """The environment variables of the image that a spec stands on. Its manifest and config are remembered."""
+    match base:
+        case LockedBase():
+            return {}
+        case LockedImage():
+            return open_locked(spec, base, session)[1].config.env
+        case LockedSpec():
+            assert isinstance(spec.base_image, ImageSpec)
+            below = env_below(spec.base_image, base.lock.base, session)
+            return config_of(spec.base_image, base.lock.target, ImageConfig(base.lock.target.platform, below)).env
 
 
 def _installed(spec: ImageSpec, lock: Lock, session: Session) -> tuple[tuple[Distribution, ...], frozenset[str]]:

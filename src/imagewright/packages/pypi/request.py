@@ -17,7 +17,7 @@ class Request:
     ``requirements_file`` is absolute, and any of the kinds that `kind_of` tells apart by name; relative paths in ``requirements`` are relative to
     ``directory``. ``index_url`` replaces the default index; ``extra_index_urls`` are asked before it, and the first
     index that has a package is the only one it may come from. ``extra_args`` are pip's (or uv's) flags in one string.
-    ``image`` and ``where`` are for error texts alone.
+    ``constraints`` hold for whatever is installed, without asking for it. ``image`` and ``where`` are for error texts alone.
     """
 
     requirements: tuple[str, ...]
@@ -27,6 +27,7 @@ class Request:
     index_url: str | None = None
     extra_index_urls: tuple[str, ...] = ()
     extra_args: str = ""
+    constraints: tuple[str, ...] = ()
     image: str = ""
     where: Where | None = None
 

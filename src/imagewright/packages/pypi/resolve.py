@@ -172,7 +172,7 @@ def _compile(
         arguments=arguments,
         environment=indexes.environment,
         previous=_preferences(asking.present) or ("" if asking.upgrade else asking.previous),
-        constraints=[f"{name}=={version}" for name, version in asking.fixed],
+        constraints=[*request.constraints, *(f"{name}=={version}" for name, version in asking.fixed)],
     )
     if compiled.status != 0:
         failed = _explained(compiled, request, uv, indexes, arguments)
