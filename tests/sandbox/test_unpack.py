@@ -88,11 +88,11 @@ def test_devices_are_left_out(tmp_path: Path) -> None:
     assert everything_below(tmp_path / "layer") == {"pipe"}
 
 
-def test_setuid_is_taken_away_from_files(tmp_path: Path) -> None:
-    """A user of the host could run the unpacked file; a directory keeps its sticky bit."""
+def test_setuid_and_sticky_bits_are_kept(tmp_path: Path) -> None:
+    """A step that changes the file or copies it keeps them; `Rootfs` lets nobody else reach the file."""
     unpacked(tmp_path / "layer", member("su", b"", mode=0o6755), folder("tmp", 0o1777))
 
-    assert stat.S_IMODE((tmp_path / "layer/su").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "layer/su").stat().st_mode) == 0o6755
     assert stat.S_IMODE((tmp_path / "layer/tmp").stat().st_mode) == 0o1777
 
 

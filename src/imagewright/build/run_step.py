@@ -5,7 +5,8 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from imagewright.build.step import GIVEN, SCRATCH, Step
@@ -18,13 +19,14 @@ from imagewright.layer.planned import Inputs, Sink
 from imagewright.layer.writer import LayerWriter
 from imagewright.oci.digest import DiffID
 from imagewright.oci.platform import Platform
+from imagewright.sandbox.apart import Apart, do_apart
 from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, mount_points, probe, run
 from imagewright.sandbox.bwrap import STEP_CAPABILITIES, Bubblewrap, find_bubblewrap
 from imagewright.sandbox.difference import difference, write_changes
 from imagewright.sandbox.emulation import cannot_run, this_platform
 from imagewright.sandbox.owners import with_owners
 from imagewright.sandbox.process import Stop
-from imagewright.sandbox.rootfs import Rootfs, StoredLayer
+from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.sandbox.unpack import remove
 from imagewright.sandbox.users import UnknownUser
 from imagewright.spec import ImageSpec
@@ -32,11 +34,22 @@ from imagewright.spec import ImageSpec
 _KEPT_LINES = 40
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A step on its way to where it runs: ``files`` are those of its inputs, by name."""
+
+    image: str
+    step: Step
+    files: Mapping[str, Path]
+    cache: Path
+    bubblewrap: Bubblewrap
+
+
 class StepRunner:
     """Runs the steps of builds below a cache folder. Safe to share between threads."""
 
     def __init__(self, cache: Path, bubblewrap: Bubblewrap, listen: Listener) -> None:
-        self._rootfs = Rootfs(cache / "rootfs")
+        self._cache = cache
         self._bubblewrap = bubblewrap
         self._listen = listen
         self._stop = Stop()
@@ -53,56 +66,84 @@ class StepRunner:
             SandboxError: IW601, the machine does not let the sandbox be made.
             StoreError: There is no space.
         """
-        with self._rootfs.lease():
-            try:
-                # Beside the unpacked layers, as overlayfs wants it; what a killed process leaves there, prune removes.
-                work = Path(tempfile.mkdtemp(dir=self._rootfs.folder, prefix="step-"))
-            except OSError as error:
-                raise StoreError(f"cannot write {self._rootfs.folder}", why=str(error)) from error
-            try:
-                return self._run(name, step, below, inputs, out, work)
-            finally:
-                remove([str(work)])
 
-    def _run(
-        self, name: str, step: Step, below: Sequence[StoredLayer], inputs: Inputs, out: Sink, work: Path
-    ) -> DiffID:
-        stack = self._rootfs.prepare(below)
-        binds = _given(step, inputs, work)
-        upper = work / "overlay"
-        (upper / "upper").mkdir(parents=True)
-        (upper / "upper").chmod(0o755)
-        command = Command(
-            step.argv,
-            step.env,
-            step.workdir,
-            "0",
-            binds,
-            network=step.network,
-            timeout_seconds=step.timeout_seconds,
-            capabilities=STEP_CAPABILITIES,
-        )
-        last: deque[str] = deque(maxlen=_KEPT_LINES)
+        def hear(said: object) -> None:
+            if isinstance(said, str):
+                self._listen(StepOutput(name, step.title, said))
+            elif isinstance(said, bytes):
+                out.write(said)
 
-        def said(line: str) -> None:
-            last.append(line)
-            self._listen(StepOutput(name, step.title, line))
+        files = {given: inputs.path(file) for given, file in step.files}
+        job = _Job(name, step, files, self._cache, self._bubblewrap)
+        return do_apart(_run_step, job, layers=below, hear=hear, stop=self._stop)
 
-        began = time.time()
+
+def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
+    """Run the step where this is root. Lines of output and the bytes of the layer are what is said."""
+    rootfs = place.rootfs(job.cache)
+    with rootfs.lease():
         try:
-            ended = run(self._bubblewrap, stack, command, on_stdout=said, on_stderr=said, upper=upper, stop=self._stop)
-        except (CannotStart, UnknownUser, ValueError) as error:
-            raise cannot_start(step, name, str(error), below=len(below)) from error
-        if ended.exit_code or ended.timed_out or ended.stopped:
-            raise failed(step, name, ended, tuple(last), below=len(below), ordinary=os.geteuid() != 0)
-        ignored = (*mount_points(stack, command), *step.ignored)
-        changes = difference(upper / "upper", stack, ignored=ignored, newest=began)
-        with LayerWriter(out, encoder=Fast()) as writer:
-            write_changes(changes if os.geteuid() == 0 else with_owners(changes, below), writer)
-        return writer.diff_id
+            # Beside the unpacked layers, as overlayfs wants it; what a killed process leaves there, prune removes.
+            work = Path(tempfile.mkdtemp(dir=rootfs.folder, prefix="step-"))
+        except OSError as error:
+            raise StoreError(f"cannot write {rootfs.folder}", why=str(error)) from error
+        try:
+            # One layer at a time: they may come from the process that asked for this, on the way that they are asked for.
+            stack = rootfs.prepare(below, jobs=None if place.direct else 1)
+            binds = _given(job.step, job.files, work)
+            upper = work / "overlay"
+            (upper / "upper").mkdir(parents=True)
+            (upper / "upper").chmod(0o755)
+            command = _command(job.step, binds)
+            began = time.time()
+            last: deque[str] = deque(maxlen=_KEPT_LINES)
+
+            def said(line: str) -> None:
+                last.append(line)
+                place.say(line)
+
+            try:
+                ended = run(
+                    job.bubblewrap, stack, command, on_stdout=said, on_stderr=said, upper=upper, stop=place.stop
+                )
+            except (CannotStart, UnknownUser, ValueError) as error:
+                raise cannot_start(job.step, job.image, str(error), below=len(below)) from error
+            if ended.exit_code or ended.timed_out or ended.stopped:
+                raise failed(job.step, job.image, ended, tuple(last), below=len(below), one_user=not place.several)
+            ignored = (*mount_points(stack, command), *job.step.ignored)
+            changes = difference(upper / "upper", stack, ignored=ignored, newest=began)
+            with LayerWriter(_Saying(place.say), encoder=Fast()) as writer:
+                write_changes(changes if place.several else with_owners(changes, below), writer)
+            return writer.diff_id
+        finally:
+            remove([str(work)])
 
 
-def _given(step: Step, inputs: Inputs, work: Path) -> tuple[Bind, ...]:
+@dataclass(frozen=True, slots=True)
+class _Saying:
+    """A layer's bytes are said to whoever keeps them."""
+
+    say: Callable[[object], None]
+
+    def write(self, data: bytes | memoryview, /) -> int:
+        self.say(bytes(data))
+        return len(data)
+
+
+def _command(step: Step, binds: tuple[Bind, ...]) -> Command:
+    return Command(
+        step.argv,
+        step.env,
+        step.workdir,
+        "0",
+        binds,
+        network=step.network,
+        timeout_seconds=step.timeout_seconds,
+        capabilities=STEP_CAPABILITIES,
+    )
+
+
+def _given(step: Step, files: Mapping[str, Path], work: Path) -> tuple[Bind, ...]:
     """The files of the step, in a folder that it can only read, and an empty one to write to."""
     if not step.files and not step.texts:
         return ()
@@ -111,8 +152,7 @@ def _given(step: Step, inputs: Inputs, work: Path) -> tuple[Bind, ...]:
     scratch.mkdir(mode=0o755)
     for name, text in step.texts:
         (given / name).write_text(text, encoding="utf-8")
-    for name, file in step.files:
-        path = inputs.path(file)
+    for name, path in files.items():
         try:
             os.link(path, given / name)
         except OSError:  # another file system

@@ -19,8 +19,8 @@ _MISSING = (
 _OWNERS = re.compile(r"(?:chown|chgrp|setting ownership|setgroups|setegid|seteuid|Invalid argument).*", re.IGNORECASE)
 
 
-def failed(step: Step, image: str, ended: Ended, lines: Sequence[str], *, below: int, ordinary: bool) -> BuildError:
-    """The error of a step that ended badly. ``below`` layers are kept; ``ordinary``: an ordinary user ran it."""
+def failed(step: Step, image: str, ended: Ended, lines: Sequence[str], *, below: int, one_user: bool) -> BuildError:
+    """The error of a step that ended badly. ``below`` layers are kept; ``one_user``: its sandbox had no other than root."""
     fix: list[str] = []
     if ended.timed_out:
         how = f"did not end within its time limit of {step.timeout_seconds:g} s"
@@ -33,8 +33,11 @@ def failed(step: Step, image: str, ended: Ended, lines: Sequence[str], *, below:
         how = f"ended with exit code {ended.exit_code} after {ended.seconds:.1f}s"
     if name := _missing(lines):
         fix += _help_for(name)
-    if ordinary and any(_OWNERS.search(line) and "nvalid argument" in line for line in lines):
-        fix.append("run it as root: an ordinary user's sandbox has one user, so no file can be given to another one")
+    if one_user and any(_OWNERS.search(line) and "nvalid argument" in line for line in lines):
+        fix.append(
+            "this user's sandbox has one user, so no file can be given to another one: run it as root, or install uidmap "
+            "and let root run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
+        )
     shown = [line for line in lines if line.strip()][-_LAST_LINES:]
     script = [f"| + {step.origin.text.strip()}"] if step.origin.field == "commands" else []
     return _error(step, image, how, [*script, *(f"| {line}" for line in shown)], fix, below)

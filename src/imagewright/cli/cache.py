@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +13,13 @@ from imagewright.cli.options import talk_options
 from imagewright.cli.session import mark_cache, store_of
 from imagewright.cli.stored import diff_ids_of_images
 from imagewright.cli.terminal import many, size_text
-from imagewright.sandbox.rootfs import Rootfs
+from imagewright.errors import SandboxError
+from imagewright.oci.digest import DiffID
+from imagewright.sandbox.process import Stop
+from imagewright.sandbox.rootfs import ROOTFS, Rootfs
+
+if TYPE_CHECKING:
+    from imagewright.sandbox.apart import Apart
 
 PARTS = {
     "store": "layers and images of the local store",
@@ -48,6 +56,7 @@ def size(app: App) -> None:
     """Say how much is in each part of the cache."""
     folder = app.settings.cache_dir
     sizes = {name: size_on_disk(folder / name) for name in PARTS}
+    sizes["rootfs"] += sum(map(size_on_disk, folder.glob(f"{ROOTFS}-*")))
     total = sum(sizes.values())
     lines = [f"{name:<8}{size_text(sizes[name]):>10}  {meaning}" for name, meaning in PARTS.items() if sizes[name]]
     app.console.answer("\n".join([*lines, f"{'total':<8}{size_text(total):>10}"]), {**sizes, "total": total})
@@ -68,13 +77,28 @@ def prune(app: App, downloads: bool) -> None:
     store = store_of(app)
     usage = store.prune()
     app.console.say(f"Removed {many(usage.blobs, 'blob')}, {size_text(usage.size)}")
-    unpacked = Rootfs(folder / "rootfs").prune(diff_ids_of_images(store))
+    unpacked = _prune_unpacked(folder, diff_ids_of_images(store))
     app.console.say(f"Removed unpacked layers, {size_text(unpacked)}")
     freed = sum(_thrown_away(folder / part) for part in DOWNLOADS) if downloads else 0
     if downloads:
         app.console.say(f"Removed downloaded files, {size_text(freed)}")
     document = {"blobs": usage.blobs, "size": usage.size, "unpacked_size": unpacked, "downloads_size": freed}
     app.console.answer("", document)
+
+
+def _prune_unpacked(folder: Path, keep: set[DiffID]) -> int:
+    """Remove unpacked layers. Those of steps may belong to ids that are lent to this user: only root of these can."""
+    freed = Rootfs(folder / ROOTFS).prune(keep) + Rootfs(folder / f"{ROOTFS}-single").prune(keep)
+    if any(other.name != f"{ROOTFS}-single" for other in folder.glob(f"{ROOTFS}-*")):
+        from imagewright.sandbox.apart import do_apart
+
+        with suppress(SandboxError):  # they stay, where no namespace can be made any more
+            freed += do_apart(_prune_there, folder, keep, stop=Stop())
+    return freed
+
+
+def _prune_there(place: "Apart", layers: object, folder: Path, keep: set[DiffID]) -> int:
+    return place.rootfs(folder).prune(keep)
 
 
 def _thrown_away(folder: Path) -> int:

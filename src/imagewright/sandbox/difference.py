@@ -14,7 +14,7 @@ from imagewright.layer.writer import LayerWriter
 from imagewright.sandbox.merge import is_whiteout
 from imagewright.sandbox.stack import Stack, look_up
 
-VERSION = 1
+VERSION = 2
 """Goes into the key of every step. Count it up when the same folder gives another layer."""
 
 Kind = Literal["directory", "file", "symlink", "hardlink", "whiteout"]
@@ -136,7 +136,7 @@ class _Walk:
             yield change
 
     def _file(self, source: str, status: os.stat_result, found: list[str], path: str) -> Iterator[Change]:
-        if _same_file(source, status, found):
+        if status.st_nlink == 1 and _same_file(source, status, found):
             return
         if status.st_nlink > 1:
             first = self._links.setdefault((status.st_dev, status.st_ino), path)
@@ -181,7 +181,9 @@ def _same_file(source: str, status: os.stat_result, found: list[str]) -> bool:
     if len(found) != 1:
         return False
     lower = os.lstat(found[0])
-    if _attributes(lower) != _attributes(status) or lower.st_size != status.st_size or _xattrs(source):
+    if _attributes(lower) != _attributes(status) or lower.st_size != status.st_size:
+        return False
+    if _xattrs(source) != _xattrs(found[0]):
         return False
     return filecmp.cmp(source, found[0], shallow=False)
 

@@ -106,3 +106,4 @@ def _link(source: bytes, target: bytes) -> None:
         shutil.copy2(source, target, follow_symlinks=False)
         status = os.lstat(source)
         os.chown(target, status.st_uid, status.st_gid, follow_symlinks=False)
+        shutil.copystat(source, target, follow_symlinks=False)  # the new owner took setuid and capabilities away

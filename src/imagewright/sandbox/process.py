@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from imagewright.dataclass import dataclass
 
@@ -25,12 +26,19 @@ class ProcessEnd:
     seconds: float
 
 
+class Killable(Protocol):
+    """A process that can be told to end."""
+
+    def kill(self) -> None:
+        """Let it end."""
+
+
 class Stop:
     """Ends all processes that were given to it, and those that come later. Safe to share between threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: set[subprocess.Popen[bytes]] = set()
+        self._running: set[Killable] = set()
         self._stopped = False
 
     @property
@@ -45,14 +53,14 @@ class Stop:
             for process in self._running:
                 process.kill()
 
-    def enter(self, process: "subprocess.Popen[bytes]") -> None:
+    def enter(self, process: Killable) -> None:
         """Take a process in."""
         with self._lock:
             self._running.add(process)
             if self._stopped:
                 process.kill()
 
-    def leave(self, process: "subprocess.Popen[bytes]") -> None:
+    def leave(self, process: Killable) -> None:
         """A process has ended."""
         with self._lock:
             self._running.discard(process)

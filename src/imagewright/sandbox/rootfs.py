@@ -22,7 +22,10 @@ from imagewright.sandbox.stack import OPTIONS_LIMIT, Stack, options_size
 from imagewright.sandbox.tar import BadTar, TarReader, TarSource
 from imagewright.sandbox.unpack import Refused, Unpacked, remove, unpack
 
-_FORMAT = 1  # of a folder: counted up when `unpack` makes another one of the same layer
+ROOTFS = "rootfs"
+"""The cache's folder of unpacked layers; those of a namespace are beside it, and nobody outside of it can remove them."""
+
+_FORMAT = 2  # of a folder: counted up when `unpack` makes another one of the same layer
 _SETTLED_AFTER = 60.0  # seconds: by then the kernel has written by itself what there is to write
 
 
@@ -48,11 +51,14 @@ class Rootfs:
 
     A folder that was made is not forced to disk, which would double the time of a first start. Instead it counts only
     in the boot that made it, until a later use has forced what the kernel had not written by then.
+
+    ``keep_owners``: files get the owners that their layers say; the default is what this process is allowed to. Nobody
+    else reaches the folder, so files may have the setuid bits and capabilities of their layers.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, keep_owners: bool | None = None) -> None:
         self._folder = Path(os.path.realpath(folder))  # as bwrap will name it
-        self._keep_owners = os.geteuid() == 0
+        self._keep_owners = os.geteuid() == 0 if keep_owners is None else keep_owners
 
     @property
     def folder(self) -> Path:
@@ -70,7 +76,7 @@ class Rootfs:
             StoreError: There is no space, or no right to write.
         """
         with self._writing():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_private()
             distinct = list({layer.diff_id: layer for layer in layers}.values())
             made = dict(
                 zip(
@@ -109,7 +115,7 @@ class Rootfs:
     def lease(self) -> Iterator[None]:
         """While it is held, `prune` removes nothing."""
         with self._writing():
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_private()
         with _locked(self._folder / "lease", fcntl.LOCK_SH):
             yield
 
@@ -138,6 +144,11 @@ class Rootfs:
                 return freed
         except BlockingIOError:
             return 0
+
+    def _make_private(self) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._folder.stat().st_mode & 0o077:
+            self._folder.chmod(0o700)
 
     def _records(self) -> Iterator[tuple[str, _Record]]:
         if self._folder.is_dir():

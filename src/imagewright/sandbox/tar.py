@@ -5,7 +5,8 @@ more than inflating and writing them together; this one takes 0.2 s. It reads wh
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
 
 from imagewright.dataclass import dataclass
 from imagewright.oci.digest import DiffID
@@ -13,6 +14,7 @@ from imagewright.oci.digest import DiffID
 BLOCK = 512
 _BUFFER = 1 << 20
 _MAX_EXTENSION = 1 << 18  # of one pax or GNU header: names are far shorter, and it is held in memory
+_XATTR = b"SCHILY.xattr."  # star's, as docker and GNU tar write them
 _FILE, _HARDLINK, _SYMLINK, _DIRECTORY = b"0", b"1", b"2", b"5"
 _KINDS = {
     b"\0": _FILE, b"0": _FILE, b"7": _FILE, b"1": _HARDLINK, b"2": _SYMLINK, b"5": _DIRECTORY,
@@ -53,7 +55,10 @@ class TarSource:
 
 @dataclass(slots=True)
 class Entry:
-    """One entry. ``name`` and ``target`` are as written, not checked; ``size`` is that of the content, 0 but for files."""
+    """One entry. ``name`` and ``target`` are as written, not checked; ``size`` is that of the content, 0 but for files.
+
+    ``xattrs`` are all extended attributes that it has, whatever they are called.
+    """
 
     name: bytes
     kind: bytes
@@ -63,6 +68,7 @@ class Entry:
     size: int
     mtime: int
     target: bytes
+    xattrs: Mapping[bytes, bytes] = field(default_factory=dict)
 
     @property
     def is_file(self) -> bool:
@@ -219,6 +225,7 @@ def _entry(header: bytes, pax: dict[bytes, bytes], long_name: bytes | None, long
         0 if kind != _FILE else _decimal(pax[b"size"]) if b"size" in pax else _number(size),
         _decimal(pax[b"mtime"].partition(b".")[0], signed=True) if b"mtime" in pax else _number(mtime),
         target,
+        {key[len(_XATTR) :]: value for key, value in pax.items() if key.startswith(_XATTR)} if pax else {},
     )
 
 

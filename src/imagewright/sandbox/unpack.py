@@ -12,6 +12,7 @@ WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 OPAQUE_XATTR = b"user.overlay.opaque"  # bwrap mounts with "userxattr", as root too
 _AUFS = b".wh..wh."  # other bookkeeping of aufs: means nothing here
+CAPABILITY = b"security.capability"
 _MAX_LINKS = 40  # as the kernel's own limit, for symlinks on the way to an entry
 
 
@@ -38,8 +39,9 @@ def unpack(reader: TarReader, folder: str, *, keep_owners: bool) -> Unpacked:
 
     No name of the tar reaches the kernel before its components were checked, and none is looked up through a symlink
     that came from the tar: links are followed here, inside the folder, by what is known to have been made.
-    Devices are left out (a device 0:0 would be a whiteout that the layer did not declare), as are extended attributes,
-    and setuid and setgid of files: the sandbox would not honour them, but a user of the host could run the file.
+    Devices are left out: a device 0:0 would be a whiteout that the layer did not declare. So are extended attributes but
+    capabilities and those of users; capabilities also where this process cannot give them, since no sandbox of it could
+    honour them.
 
     Raises:
         Refused: An entry's name or link leads outside, or it cannot be made.
@@ -206,7 +208,9 @@ class _Tree:
                     written += os.write(descriptor, chunk[written:])
             if self._keep_owners and (entry.uid or entry.gid):
                 os.fchown(descriptor, entry.uid, entry.gid)
-            os.fchmod(descriptor, entry.mode & 0o1777)
+            os.fchmod(descriptor, entry.mode & 0o7777)
+            for name, value in entry.xattrs.items():  # after the owner, a change of which takes capabilities away
+                _set_xattr(descriptor, name, value)
             os.utime(descriptor, (entry.mtime, entry.mtime))
         finally:
             os.close(descriptor)
@@ -321,6 +325,16 @@ def _remove(folder: bytes) -> None:
         else:
             os.unlink(entry.path)
     os.rmdir(folder)
+
+
+def _set_xattr(file: int | bytes, name: bytes, value: bytes) -> None:
+    if name.startswith(b"user.overlay.") or not (name == CAPABILITY or name.startswith(b"user.")):
+        return
+    try:
+        os.setxattr(file, name, value)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP):
+            raise
 
 
 def _attributes(entry: Entry) -> _Attributes:
