@@ -1,6 +1,7 @@
 """Steps of a build: when they run, what they find, and what a failed one says. On busybox, without a network."""
 
 import gzip
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -226,7 +227,10 @@ def test_a_failed_command_says_where_what_and_what_helps(tmp_path: Path, base: T
     assert error.why[0] == "| + echo before; make install"
     assert error.why[1] == "| before"
     assert "make: not found" in error.why[2]
-    assert error.fix == ("'make' comes with the Debian package 'make': apt_packages=[\"make\"]",)
+    assert error.fix == (
+        "'make' comes with the Debian package 'make': apt_packages=[\"make\"]",
+        "look around as it was before: imagewright shell demo:failed",
+    )
     assert error.where is not None
     assert "make install" in error.where.text
     assert list((tmp_path / "rootfs").glob("step-*")) == []
@@ -307,6 +311,21 @@ def test_a_step_for_another_platform_is_refused_before_anything_is_done(tmp_path
     lines = error_lines(refused.value, Terminal(width=110, colour=False, live=False), tmp_path)
     text = "\n".join(line for line in lines if not line.startswith("  -->") and "^^^" not in line) + "\n"
     golden("cli/errors/G-another-platform.txt", text.replace(str(this_platform()), "linux/amd64"))
+
+
+def test_what_a_failed_step_leaves_is_an_image_until_one_succeeds(tmp_path: Path, base: TarLayer) -> None:
+    """``demo:failed`` has the layers before the step, kept from `prune`; the next whole image takes it away."""
+    bench = Bench(tmp_path)
+    spec = ImageSpec("demo", commands=["echo one > /one", "false"])
+
+    with pytest.raises(BuildError, match="command 2 of 2"):
+        bench.publish(base, *steps_of(spec, base))
+
+    (left,) = bench.store.images()
+    manifest = json.loads(b"".join(bench.store.fetch(left.descriptor)))
+    assert (left.name_tag, len(manifest["layers"])) == ("demo:failed", 2)
+    bench.publish(base, *steps_of(ImageSpec("demo", commands=["echo one > /one", "true"]), base))
+    assert [image.name_tag for image in bench.store.images()] == [str(REFERENCE)]
 
 
 def test_the_text_of_a_failed_command(tmp_path: Path, base: TarLayer, golden: Golden) -> None:

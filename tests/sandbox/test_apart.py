@@ -109,15 +109,29 @@ def test_a_process_that_is_killed_leaves_nothing_behind(
 ) -> None:
     """Stopped from another thread, the command and what it started end, and its folder is removed."""
     layers = layers_of(ordinary_user, busybox_layer)
-    script = STEP.replace(
-        'runner = StepRunner(pathlib.Path("cache"), find_bubblewrap(), lambda event: None)',
-        'runner = StepRunner(pathlib.Path("cache"), find_bubblewrap(), lambda event: runner.stop())',
-    )
+    script = STEP.replace("events.append(event)", "type(event).__name__ == 'StepOutput' and runner.stop()")
+    assert script != STEP
 
     ran = ordinary_user.run(script, "echo began; busybox sleep 1000", *layers)
 
     assert ran.returncode != 0
     assert not list((ordinary_user.home / "cache").glob("rootfs*/step-*"))
+
+
+NOTES = STEP + "print([event.text for event in events if type(event).__name__ == 'Noted'])"
+
+
+def test_one_user_is_said_to_be_one(ordinary_user: OrdinaryUser, busybox_layer: StoredLayer) -> None:
+    """A copy of another user's file is root's, which no error could tell; so it is said before."""
+    ran = ordinary_user.run(NOTES, "true", *layers_of(ordinary_user, busybox_layer))
+
+    assert "no ids are lent to this user" in ran.stdout
+
+
+@pytest.mark.root
+def test_lent_ids_are_nothing_to_talk_about(lent_user: OrdinaryUser, busybox_layer: StoredLayer) -> None:
+    """All is as root has it."""
+    assert lent_user.run(NOTES, "true", *layers_of(lent_user, busybox_layer)).stdout == "[]\n"
 
 
 def test_root_of_the_host_needs_no_namespace() -> None:

@@ -49,9 +49,10 @@ def stored(path):
     data = pathlib.Path(path).read_bytes()
     return StoredLayer(DiffID("sha256:" + hashlib.sha256(data).hexdigest()), "application/vnd.oci.image.layer.v1.tar", lambda: [data])
 
+events = []
 script, *layers = sys.argv[1:]
 step = Step("run", (), ("/bin/sh", "-ec", script), {}, "/", True, Origin("commands", script))
-runner = StepRunner(pathlib.Path("cache"), find_bubblewrap(), lambda event: None)
+runner = StepRunner(pathlib.Path("cache"), find_bubblewrap(), lambda event: events.append(event))
 out = io.BytesIO()
 try:
     runner.run("demo", step, [stored(path) for path in layers], None, out)

@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 from imagewright.build.destination import Place, local_tag
+from imagewright.build.failed import forget_failed, keep_failed
 from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
 from imagewright.build.push import Pusher
 from imagewright.build.records import Records
 from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
+from imagewright.errors import BuildError
 from imagewright.events import ImagePublished, LayerReady, Listener
 from imagewright.layer.planned import InputFile, Inputs, PlannedLayer
 from imagewright.oci import media_types
@@ -90,7 +92,12 @@ def publish(
             layer, sent = known[planned.key], False
             _tell(plan.name, planned, layer, "known", 0, workshop)
         else:
-            layer, sent = _write(plan.name, planned, workshop, below, pusher)
+            try:
+                layer, sent = _write(plan.name, planned, workshop, below, pusher)
+            except BuildError as error:
+                if isinstance(planned, Step):
+                    keep_failed(plan, below, workshop.store, error)
+                raise
         return _Carried(layer, planned.key not in known, sent or pusher.push(layer.descriptor))
 
     missing = [planned for planned in own if planned.key not in known]
@@ -110,6 +117,8 @@ def publish(
         pusher.finish(image, whole=True)
     else:
         pusher.finish(image, whole=False)
+    if any(isinstance(layer, Step) for layer in plan.layers):
+        forget_failed(plan, workshop.store)
     uploaded = [one for one in carried if one.uploaded]
     workshop.listen(
         ImagePublished(
@@ -195,7 +204,14 @@ def _tell(
 def _stored(layer: Layer, workshop: Workshop) -> "StoredLayer":
     from imagewright.sandbox.rootfs import StoredLayer
 
-    return StoredLayer(layer.diff_id, layer.descriptor.media_type, lambda: workshop.fetch(layer.descriptor))
+    def chunks() -> Iterator[bytes]:
+        blob = layer.descriptor
+        if workshop.base is not None and not workshop.store.exists(blob):
+            # Whoever looks around after a failed step looks at the base as well.
+            workshop.store.push(blob, workshop.base.fetch(blob))
+        return workshop.store.fetch(blob)
+
+    return StoredLayer(layer.diff_id, layer.descriptor.media_type, chunks)
 
 
 @contextmanager

@@ -6,14 +6,14 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagewright.build.step import GIVEN, SCRATCH, Step
 from imagewright.build.step_failure import cannot_start, failed
 from imagewright.build.stepping import stepping_fields
+from imagewright.dataclass import dataclass
 from imagewright.errors import SandboxError, StoreError
-from imagewright.events import Listener, StepOutput
+from imagewright.events import Listener, Noted, StepOutput
 from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import Inputs, Sink
 from imagewright.layer.writer import LayerWriter
@@ -32,6 +32,7 @@ from imagewright.sandbox.users import UnknownUser
 from imagewright.spec import ImageSpec
 
 _KEPT_LINES = 40
+_ONE_USER = "no ids are lent to this user (uidmap, /etc/subuid), so commands and apt see every file as root's, and copy it as such"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,8 @@ class StepRunner:
                 self._listen(StepOutput(name, step.title, said))
             elif isinstance(said, bytes):
                 out.write(said)
+            elif isinstance(said, Noted):
+                self._listen(said)
 
         files = {given: inputs.path(file) for given, file in step.files}
         job = _Job(name, step, files, self._cache, self._bubblewrap)
@@ -79,7 +82,9 @@ class StepRunner:
 
 
 def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
-    """Run the step where this is root. Lines of output and the bytes of the layer are what is said."""
+    """Run the step where this is root. Lines of output, notes and the bytes of the layer are what is said."""
+    if not place.several:
+        place.say(Noted(_ONE_USER))
     rootfs = place.rootfs(job.cache)
     with rootfs.lease():
         try:

@@ -181,9 +181,8 @@ def _inspected(name: str, digest: str, platform: Platform, one: Details) -> str:
     others = {key: value for key, value in one.manifest.annotations.items() if config.labels.get(key) != value}
     lines += _several("annotations", [f"{key}={value}" for key, value in others.items()])
     layers = zip(one.manifest.layers, one.titles, strict=True)
-    return "\n".join(
-        lines + _several("layers", [f"{short(i.digest)}  {size_text(i.size):>9}  {title}" for i, title in layers])
-    )
+    rows = [f"{n:>2}  {short(i.digest)}  {size_text(i.size):>9}  {title}" for n, (i, title) in enumerate(layers, 1)]
+    return "\n".join(lines + _several("layers", rows))
 
 
 def _several(label: str, values: list[str]) -> list[str]:

@@ -28,6 +28,7 @@ COMMANDS = {
     "run": Entry("run", "Run a workflow of a file, and print its result."),
     "build": Entry("build", "Build the images that a file names, where they are not there yet."),
     "lock": Entry("lock", "Write the lock files of the images that a file names."),
+    "shell": Entry("shell", "Start a shell in an image, or in the layers below one of its steps."),
     "image": Entry("image", "List, inspect, export and remove the images of the local store."),
     "cache": Entry("cache", "Say how big the cache is and where, and throw away what nothing needs."),
     "doctor": Entry("doctor", "Say whether this machine can build and run, and what helps where it cannot."),

@@ -6,6 +6,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
+from imagewright.build.failed import FAILED
 from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, StoreError, UsageError
 from imagewright.oci import media_types
@@ -73,7 +74,9 @@ def _matching(images: Sequence[StoredImage], name: str) -> list[StoredImage]:
         wanted = digest or name
         return [image for image in images if len(wanted) >= 15 and image.descriptor.digest.startswith(wanted)]
     exact = [image for image in images if image.name_tag == reference]
-    return exact or [image for image in images if _repository(image) == reference]
+    same = [image for image in images if _repository(image) == reference]
+    # What a failed build has left is meant when it is named, or when there is nothing else.
+    return exact or [image for image in same if not image.name_tag.endswith(f":{FAILED}")] or same
 
 
 def _repository(image: StoredImage) -> str:

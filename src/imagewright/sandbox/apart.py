@@ -11,11 +11,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import TypeVar
 
+from imagewright.dataclass import dataclass
 from imagewright.errors import ImagewrightError, SandboxError
 from imagewright.sandbox.bwrap import not_allowed, privileged
 from imagewright.sandbox.ids import Ids, find_ids, single

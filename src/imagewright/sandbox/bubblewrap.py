@@ -108,6 +108,42 @@ def run(
             limit.close()
 
 
+def command_line(
+    bubblewrap: Bubblewrap,
+    stack: Stack,
+    command: Command,
+    user: User,
+    *,
+    upper: Path | None = None,
+    session: bool = True,
+) -> tuple[list[str], list[int]]:
+    """The program to start with its arguments, and the descriptors that it needs, which the caller closes.
+
+    ``session``: without a terminal that it could type into.
+    """
+    root = privileged()
+    argv = list(command.argv)
+    if _switches(command, user, root):
+        groups = ",".join(map(str, user.groups))
+        switch = [_SWITCH, str(user.uid), str(user.gid), groups, stack.resolve(command.workdir)]
+        argv = [command.python, "-I", "-S", "-c", *switch, *argv]
+    options = arguments(stack, command, user, root=root, upper=upper)
+    if session:
+        options.append("--new-session")
+    # The options go through a file: on the command line, the environment's secrets would be for all users to see.
+    file = _in_memory("imagewright-options", b"".join(os.fsencode(option) + b"\0" for option in options))
+    return [str(bubblewrap.path), "--args", str(file), "--", *argv], [file]
+
+
+def _in_memory(name: str, data: bytes) -> int:
+    """A file without a place, to be read from its start."""
+    file = os.memfd_create(name)
+    with os.fdopen(os.dup(file), "wb") as out:
+        out.write(data)
+    os.lseek(file, 0, os.SEEK_SET)
+    return file
+
+
 def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: Path | None = None) -> list[str]:
     """bwrap's options. ``root``: by the right of the host's root, else in a user namespace."""
     # On the host's network only the host's own name can be looked up, and programs do look up their own name.
@@ -146,7 +182,7 @@ def arguments(stack: Stack, command: Command, user: User, *, root: bool, upper: 
         "--hostname",
         hostname,
     ]
-    options += ["--die-with-parent", "--new-session", "--cap-drop", "ALL"]
+    options += ["--die-with-parent", "--cap-drop", "ALL"]
     switches = _switches(command, user, root)
     if not root or (user.uid and not switches):
         options += ["--unshare-user", "--uid", str(user.uid), "--gid", str(user.gid)]
@@ -199,31 +235,22 @@ def _run(
     upper: Path | None,
     stop: Stop | None,
 ) -> Ended:
-    root = privileged()
-    argv = list(command.argv)
-    if _switches(command, user, root):
-        groups = ",".join(map(str, user.groups))
-        switch = [_SWITCH, str(user.uid), str(user.gid), groups, stack.resolve(command.workdir)]
-        argv = [command.python, "-I", "-S", "-c", *switch, *argv]
     if upper is not None:
         (upper / "upper").mkdir(parents=True, exist_ok=True)
         (upper / "work").mkdir(exist_ok=True)
-    # The options go through a file: on the command line, the environment's secrets would be for all users to see.
-    options = os.memfd_create("imagewright-options")
-    os.write(options, b"".join(os.fsencode(o) + b"\0" for o in arguments(stack, command, user, root=root, upper=upper)))
-    os.lseek(options, 0, os.SEEK_SET)
+    line, pass_fds = command_line(bubblewrap, stack, command, user, upper=upper)
     status_read, status_write = os.pipe2(os.O_CLOEXEC)
-    line = [str(bubblewrap.path), "--args", str(options), "--json-status-fd", str(status_write)]
-    pass_fds = [options, status_write]
+    more = ["--json-status-fd", str(status_write)]
+    pass_fds.append(status_write)
     release = -1
     if limit is not None:
         blocked, release = os.pipe2(os.O_CLOEXEC)
-        line += ["--block-fd", str(blocked)]
+        more += ["--block-fd", str(blocked)]
         pass_fds.append(blocked)
     status = _Status(limit, release)
     try:
         end = run_process(
-            [*line, "--", *argv],
+            [line[0], *more, *line[1:]],
             on_stdout=talk.on_stdout,
             on_stderr=talk.on_stderr,
             pass_fds=pass_fds,

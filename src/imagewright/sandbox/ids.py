@@ -5,8 +5,9 @@ import pwd
 import shutil
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from imagewright.dataclass import dataclass
 
 Range = tuple[int, int, int]
 """First id inside, first id of the host, how many. Source: Linux, user_namespaces(7), "User and group ID mappings"."""
