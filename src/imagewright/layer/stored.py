@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 _RUN = bytes(16)  # a run costs about nine bytes, so a shorter one is not worth it
-_ZEROS = re.compile(rb"\0+")
+_RUNS = re.compile(rb"(\0{16,})")
 _LONGEST_RUN = 1 << 16
 _LONGEST_BLOCK = 0xFFFF
 _END = b"\x03\x00"  # an empty last block
@@ -25,19 +25,20 @@ class StoredDeflater:
     def compress(self, data: bytes, /) -> bytes:
         """The next bytes of the stream, for the next bytes of the content."""
         parts: list[bytes] = []
-        start = 0
-        while (first := data.find(_RUN, start)) >= 0:  # find is ten times as fast as a pattern where there is no run
-            last = _end_of_run(data, first)
-            if first > start:
-                self._literal(data[start:first], parts)
-            for length in _cut(last - first):
-                if self._block_is_open:
-                    parts.append(_EMPTY)
-                parts.append(_zeros(length))
-                self._block_is_open = True
-            start = last
-        if start < len(data):
-            self._literal(data[start:], parts)
+        if _RUN not in data:  # ten times as fast as a pattern
+            self._literal(data, parts)
+            return b"".join(parts)
+        is_run = False
+        for piece in _RUNS.split(data):
+            if is_run:
+                for length in _cut(len(piece)):
+                    if self._block_is_open:
+                        parts.append(_EMPTY)
+                    parts.append(_zeros(length))
+                    self._block_is_open = True
+            else:
+                self._literal(piece, parts)
+            is_run = not is_run
         return b"".join(parts)
 
     def flush(self) -> bytes:
@@ -54,12 +55,9 @@ class StoredDeflater:
             parts.append(piece)
 
 
-def _end_of_run(data: bytes, start: int) -> int:
-    run = _ZEROS.match(data, start)
-    return run.end() if run else start
-
-
 def _cut(run: int) -> list[int]:
+    if run <= _LONGEST_RUN:
+        return [run]
     whole, rest = divmod(run, _LONGEST_RUN)
     return [_LONGEST_RUN] * whole + ([rest] if rest else [])
 
