@@ -15,7 +15,6 @@ _NOT_YET = {
     "conda_channels": "conda packages",
     "pip_secret_mounts": "with secrets",
     "registry_config": "with a registry configuration of its own",
-    "runtime_packages": "packages that are installed when a task starts",
     "install_project": "the project itself",
     "builder_config": "with other images of tools",
 }

@@ -69,7 +69,7 @@ def base_ready(event: BaseReady, terminal: Terminal) -> str:
         "assembled": "assembled from its packages",
         "read": "its layers were read once",
     }[event.how]
-    return _step(terminal, "base", f"{event.title:<29}{how}", event.seconds)
+    return _step(terminal, "base", f"{event.title:<28} {how}", event.seconds)
 
 
 def platform_begun(event: PlatformBegun, terminal: Terminal) -> str:

@@ -130,6 +130,7 @@ def _in_containers(
     """Make sure that every image is there, all at once, then run each task in a container of its image."""
     from imagewright.builders.ensure import ensure_all  # a run in this process builds nothing
     from imagewright.runners.images import bring_here
+    from imagewright.runners.runtime_packages import with_runtime_packages
 
     begin = time.monotonic()
     templates = {node.template.container_image: node.template for node in graph.nodes}
@@ -137,9 +138,15 @@ def _in_containers(
     made = ensure_all([spec for spec in specs.values() if spec is not None], session, force=force or session.upgrade)
     references = {image: Reference.parse(str(image)) if spec is None else made[spec] for image, spec in specs.items()}
     brought = bring_here(references.values(), session)
+    starting = {
+        image: brought[references[image]]
+        if spec is None
+        else with_runtime_packages(spec, brought[references[image]], session)
+        for image, spec in specs.items()
+    }
 
     def placed(image: ContainerImage) -> Placement:
-        spec, reference = specs[image], brought[references[image]]
+        spec, reference = specs[image], starting[image]
         return Placement(spec.name if spec else str(image), str(reference), spec.declared if spec else "")
 
     root = root_of(file)
