@@ -39,7 +39,7 @@ class FakeRegistry:
     good for ``expires_in`` seconds. ``reads`` and ``writes`` say who may: "anyone", "user" or "nobody". The user is
     `USERNAME` with `PASSWORD`, or with `IDENTITY_TOKEN`.
 
-    With ``separate`` a blob belongs to the repositories that it was pushed to or mounted in; else to all. ``mounts`` is
+    With ``separate`` a blob or manifest belongs to the repositories that it was pushed to or mounted in; else to all. ``mounts`` is
     "yes", "no" (202: an upload was begun instead) or "lies" (201, and nothing is there). Without ``ranges`` parts of
     blobs cannot be had, without ``resumes`` an upload that broke off is forgotten, without ``referrers`` there is no such
     page. ``most_bytes`` is the largest body that it takes. ``repositories``, if not None, are the only ones there are.
@@ -97,6 +97,14 @@ class FakeRegistry:
         linked = not self.separate or (repository, digest) in self.links
         return self.blobs.get(digest) if linked else None
 
+    def manifest(self, repository: str, name: str) -> tuple[str, bytes] | None:
+        """The media type and bytes of a manifest that ``repository`` has under a tag or a digest."""
+        return self.manifests.get(self.key(repository, name))
+
+    def key(self, repository: str, name: str) -> str:
+        """What a manifest is kept under."""
+        return f"{repository}/{name}" if self.separate else name
+
     def keep(self, repository: str, data: bytes) -> str:
         """Have a blob in ``repository``; its digest."""
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
@@ -104,12 +112,16 @@ class FakeRegistry:
         self.links.add((repository, digest))
         return digest
 
-    def referrers_of(self, subject: str) -> list[dict[str, Any]]:
+    def referrers_of(self, repository: str, subject: str) -> list[dict[str, Any]]:
         """The descriptors of the manifests that name ``subject`` as theirs."""
         found = []
-        for name, (media_type, data) in self.manifests.items():
-            document = json.loads(data)
-            if name.startswith("sha256:") and (document.get("subject") or {}).get("digest") == subject:
+        for key, (media_type, data) in self.manifests.items():
+            document, name = json.loads(data), key.rpartition("/")[2]
+            if (
+                key == self.key(repository, name)
+                and name.startswith("sha256:")
+                and (document.get("subject") or {}).get("digest") == subject
+            ):
                 kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType", "")
                 found.append({"mediaType": media_type, "digest": name, "size": len(data), "artifactType": kind})
         return found
@@ -117,6 +129,7 @@ class FakeRegistry:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else an answer of two writes takes 40 ms
     state: FakeRegistry
 
     def log_message(self, format: str, *args: object) -> None:
@@ -236,7 +249,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "referrers":
             if not self.state.referrers:
                 return _error(404, "UNSUPPORTED", "no such page")
-            document = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": self.state.referrers_of(name)}
+            document = {"schemaVersion": 2, "mediaType": _INDEX, "manifests": self.state.referrers_of(repository, name)}
             return 200, {"Content-Type": _INDEX}, json.dumps(document).encode()
         return self._blob(repository, name) if kind == "blobs" else self._upload(repository, name, query, body)
 
@@ -300,7 +313,7 @@ class _Handler(BaseHTTPRequestHandler):
                 blobs = (document["config"], *document["layers"]) if "layers" in document else ()
                 manifests = document.get("manifests", ())
                 missing = [part["digest"] for part in blobs if state.blob(repository, part["digest"]) is None]
-                missing += [part["digest"] for part in manifests if part["digest"] not in state.manifests]
+                missing += [part["digest"] for part in manifests if state.manifest(repository, part["digest"]) is None]
             except (ValueError, KeyError, TypeError):
                 return _error(400, "MANIFEST_INVALID", "not a manifest")
             if missing:
@@ -308,13 +321,15 @@ class _Handler(BaseHTTPRequestHandler):
             digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
             if name.startswith("sha256:") and name != digest:
                 return _error(400, "DIGEST_INVALID", "other bytes")
-            state.manifests[name] = state.manifests[digest] = (self.headers["Content-Type"], body)
+            for key in (name, digest):
+                state.manifests[state.key(repository, key)] = (self.headers["Content-Type"], body)
             subject = (document.get("subject") or {}).get("digest", "")
             told = {"OCI-Subject": subject} if subject and state.referrers else {}
             return 201, {"Docker-Content-Digest": digest, **told}, b""
-        if name not in state.manifests:
+        found = state.manifest(repository, name)
+        if found is None:
             return _error(404, "MANIFEST_UNKNOWN", "no such manifest")
-        media_type, data = state.manifests[name]
+        media_type, data = found
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, data
 

@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from imagewright.dataclass import dataclass
 from imagewright.errors import NetworkError, redacted
-from imagewright.transport.failures import no_answer, refused
+from imagewright.transport.failures import BrokeOff, no_answer, refused
 from imagewright.transport.network import Network
 from imagewright.transport.retry_after import retry_after
 from imagewright.transport.sender import Answer, Response, Sender, Timeouts, Unanswered, host_of, is_loopback, place_of
@@ -20,6 +20,8 @@ Content = bytes | Callable[[], Iterable[bytes]]
 """A body to send: bytes, or what opens it anew for each try (the headers then say its Content-Length)."""
 
 BUDGET_SECONDS = 10.0  # how long a request that nobody answers may take in all
+WRITE_BUDGET_SECONDS = 40.0  # one that brings something: some registries check a manifest for many seconds
+PATIENCE = 0.6  # of the budget is for the first try, so that one answer that never comes is followed by another try
 CONNECT_SECONDS = 4.0
 COMMIT_BYTES_A_SECOND = 10 << 20  # a registry may hash and move all that it was sent before it answers
 MAX_TRIES = 5
@@ -52,13 +54,13 @@ class Stream:
         """The body as it was sent: no content encoding is undone.
 
         Raises:
-            NetworkError: It breaks off (IW502). That is not repeated: the caller may ask for the rest.
+            BrokeOff: That is not repeated: the caller may ask for the rest.
         """
         try:
             yield from self.counted()
         except Unanswered as error:
             what = f"{place_of(self.url)} broke off in the middle of an answer: {error}"
-            raise NetworkError(what, code="IW502", why=redacted(self.url)) from error
+            raise BrokeOff(what, why=redacted(self.url)) from error
 
     def start_of_body(self) -> bytes:
         """As much of the body as an error may quote."""
@@ -168,7 +170,8 @@ class Transport:
                         raise NetworkError(what, code="IW503", why=redacted(url))
                 return Response(answer.status, answer.headers, bytes(body), answer.url)
 
-        response = self._persist(one_try, url, ok, repeat)
+        budget = WRITE_BUDGET_SECONDS if content else BUDGET_SECONDS
+        response = self._persist(one_try, url, ok, repeat=repeat, budget=budget)
         if response.status not in ok:
             raise refused(method, response)
         return response
@@ -188,12 +191,14 @@ class Transport:
                 opened.close()
                 return opened.enter_context(self._send(method, url, headers or {}, None, patience))
 
-            answer = self._persist(one_try, url, ok, repeat=True)
+            answer = self._persist(one_try, url, ok, repeat=True, budget=BUDGET_SECONDS)
             if answer.status not in ok:
                 raise refused(method, Response(answer.status, answer.headers, answer.start_of_body(), answer.url))
             yield answer
 
-    def _persist(self, one_try: Callable[[float], _T], url: str, ok: Collection[int], repeat: bool) -> _T:
+    def _persist(
+        self, one_try: Callable[[float], _T], url: str, ok: Collection[int], *, repeat: bool, budget: float
+    ) -> _T:
         """Try until there is an answer that is not transient, or tries or time are used up."""
         place = place_of(url)
         self._leave_alone(place)
@@ -204,18 +209,18 @@ class Transport:
             pause = self._backoff(tries)
             last = tries == MAX_TRIES
             try:
-                answer = one_try(max(BUDGET_SECONDS - (self._clock() - start), 0.5))
+                answer = one_try(max(min(budget - (self._clock() - start), PATIENCE * budget), 0.5))
             except Unanswered as error:
                 seconds = self._clock() - start
                 # On loopback a refusal is the whole truth: nobody listens there.
                 sure = error.kind in ("no such host", "untrusted") or (
                     error.kind == "refused" and is_loopback(host_of(url))
                 )
-                if last or sure or not repeat or seconds + pause >= BUDGET_SECONDS:
+                if last or sure or not repeat or seconds + pause >= budget:
                     raise no_answer(url, error, tries, seconds) from error
                 self._sleep(pause)
             else:
-                if last or answer.status in ok or answer.status not in (_TRANSIENT if repeat else {429}):
+                if answer.status in ok or answer.status not in _TRANSIENT:
                     return answer
                 asked = retry_after(answer.headers)
                 if waited + asked > MAX_WAIT_SECONDS:
@@ -223,7 +228,10 @@ class Transport:
                 if asked:
                     with self._lock:
                         self._quiet_until[place] = max(self._quiet_until.get(place, 0.0), self._clock() + asked)
-                    waited += asked
+                if last or not (repeat or answer.status == 429):
+                    return answer
+                waited += asked
+                if asked:
                     self._leave_alone(place)
                 else:
                     self._sleep(pause)

@@ -17,6 +17,12 @@ class AnswerError(NetworkError):
         self.response = response
 
 
+class BrokeOff(NetworkError):
+    """An answer ended before its end. The rest may be asked for."""
+
+    code = "IW502"
+
+
 def no_answer(url: str, error: Unanswered, tries: int, seconds: float) -> NetworkError:
     """The error after the last try that got no answer."""
     place = place_of(url)

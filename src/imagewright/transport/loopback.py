@@ -4,6 +4,7 @@ import http.client
 import select
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import IO
 from urllib.parse import quote, urlsplit
 
 from imagewright.transport.sender import SEND_SECONDS, Answer, Timeouts, Unanswered, unanswered
@@ -77,6 +78,39 @@ class Loopback:
             self._idle.setdefault(place, []).append(connection)
 
 
+class _WholeHead(http.client.HTTPResponse):
+    """An answer whose head is all there: http.client takes the end of a connection for the end of the headers."""
+
+    def begin(self) -> None:
+        source = self.fp
+        self.fp = _Lines(source)  # type: ignore[assignment]
+        try:
+            super().begin()
+        finally:
+            if isinstance(self.fp, _Lines):
+                self.fp = source
+
+
+class _Lines:
+    """Lines of a file, each with its end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = self._file.readline(limit)
+        if not line.endswith(b"\n") and len(line) != limit:
+            raise http.client.RemoteDisconnected("the connection was closed in the middle of an answer's headers")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Connection(http.client.HTTPConnection):
+    response_class = _WholeHead
+
+
 class _Answer:
     def __init__(self, response: http.client.HTTPResponse, done: Callable[[bool], None]) -> None:
         self.status = response.status
@@ -100,7 +134,7 @@ class _Answer:
 
 
 def _connected(place: _Place, timeouts: Timeouts) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection(*place, timeout=timeouts.connect)
+    connection = _Connection(*place, timeout=timeouts.connect)
     try:
         connection.connect()
     except TimeoutError as error:

@@ -14,7 +14,7 @@ from imagewright.store.memory import MemoryStore
 from imagewright.store.registry.referrers import attach, content_of, referrers
 from imagewright.store.registry.repository import Repository
 from imagewright.testing.images import make_image
-from imagewright.testing.registry import FakeRegistry, Fault, docker_registry_program
+from imagewright.testing.registry import FakeRegistry, Fault
 from imagewright.transport import Transport
 
 LOCK, OTHER = "application/vnd.example.lock", "application/vnd.example.other"
@@ -136,14 +136,3 @@ def test_an_index_is_pushed_by_the_side_of_its_images(transport: Transport) -> N
 
         assert repository.resolve("all") == index
         assert registry.manifests["all"] == registry.manifests[index.digest] == (media_types.IMAGE_INDEX, data)
-
-
-@pytest.fixture(scope="session")
-def docker_registry_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Debian's docker-registry."""
-    from imagewright.testing.registry import docker_registry
-
-    if docker_registry_program() is None:
-        pytest.skip("docker-registry is not installed")
-    with docker_registry(tmp_path_factory.mktemp("registry")) as place:
-        yield place

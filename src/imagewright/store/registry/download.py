@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from imagewright.errors import IntegrityError, NetworkError
 from imagewright.oci.descriptor import Descriptor
 from imagewright.store.registry.session import Session
-from imagewright.transport import Stream
+from imagewright.transport import BrokeOff, Stream
 
 BREAKS = 5  # in a row, each with less than `PROGRESS` bytes between
 PROGRESS = 1 << 16
@@ -36,10 +36,10 @@ def download(session: Session, path: str, blob: Descriptor, *, accept: str, kind
                     yield chunk
             if position >= blob.size:
                 return
-            raise NetworkError(f"{answer.url} ended {blob.size - position} bytes early", code="IW502")
-        except NetworkError as error:
+            raise BrokeOff(f"{answer.url} ended {blob.size - position} bytes early")
+        except BrokeOff:
             breaks = 1 if position - begun >= PROGRESS else breaks + 1
-            if error.code != "IW502" or not position or breaks > BREAKS:
+            if breaks > BREAKS:
                 raise
             session.transport.pause(breaks)
 

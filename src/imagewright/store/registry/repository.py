@@ -119,9 +119,9 @@ class Repository:
             self._present.add(made.digest)
 
     def mount(self, blob: Descriptor, source: "Repository") -> bool:
-        """Let the registry take a blob over from another repository of its own; False when it does not do that.
+        """Let the registry take a blob over that `exists` says is not there; False when it does not do that.
 
-        The first time that a registry says that it did, it is asked whether the blob is there: some say so of blobs that
+        ``source`` is another repository of the same registry. The first time that a registry says that it did, it is asked whether the blob is there: some say so of blobs that
         they have not got, and nothing more is then mounted.
         Source: OCI distribution-spec v1.1, "Mounting a blob from another repository": a 202 began an upload instead,
         which the next `push` of the blob goes on with.
@@ -129,7 +129,7 @@ class Repository:
         if source.registry != self.registry or source.repository == self.repository or self._mounts is False:
             return False
         with self._turn(blob.digest):
-            if self._has(blob):
+            if blob.digest in self._present:
                 return True
             query = urlencode({"mount": blob.digest, "from": source.repository}, safe=":/")
             try:
