@@ -111,6 +111,18 @@ class StepOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class WheelBuilt:
+    """A package without a wheel has one now. ``source`` says what it was built from; "known": it was built before."""
+
+    name: str
+    title: str
+    source: str
+    how: Literal["built", "known"]
+    size: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class BlobPushed:
     """A blob is in the registry."""
 
@@ -177,6 +189,7 @@ Event = (
     | FileDownloaded
     | LayerReady
     | StepOutput
+    | WheelBuilt
     | BlobPushed
     | ImagePublished
     | TaskStarted

@@ -90,7 +90,6 @@ def test_a_builder_goes_by_its_exact_name() -> None:
 NOT_YET = {
     "conda_packages": ["gdal"],
     "pip_secret_mounts": [("a", "b")],
-    "install_project": True,
     "builder_config": {"uv_image": "x"},
     "builder_options": {"nonsense": 1},
 }
@@ -108,14 +107,33 @@ def test_no_field_is_passed_over_in_silence(field: str) -> None:
 
 def test_every_option_is_one_that_is_read() -> None:
     """The options that the native builder takes are those that a plan looks at."""
-    values = {"allow_bad_record": ["six"], "command_network": False, "command_timeout": 60}
+    values = {
+        "allow_bad_record": ["six"],
+        "command_network": False,
+        "command_timeout": 60,
+        "only_binary": False,
+        "build_apt_packages": ["libpq-dev"],
+        "build_requires": {"psycopg2": ["setuptools<81"]},
+        "build_env": {"CFLAGS": "-O1"},
+        "build_network": False,
+    }
     assert values.keys() == BUILDER_OPTIONS
     assert check_supported(ImageSpec(builder_options=values))
 
 
 @pytest.mark.parametrize(
     "option",
-    [{"command_network": "no"}, {"command_timeout": 0}, {"command_timeout": "1m"}, {"allow_bad_record": "six"}],
+    [
+        {"command_network": "no"},
+        {"command_timeout": 0},
+        {"command_timeout": "1m"},
+        {"allow_bad_record": "six"},
+        {"only_binary": "numpy"},
+        {"build_apt_packages": "libpq-dev"},
+        {"build_requires": ["setuptools<81"]},
+        {"build_env": {"CFLAGS": 1}},
+        {"build_network": "yes"},
+    ],
 )
 def test_an_option_with_a_value_that_cannot_work_is_refused(option: dict[str, object]) -> None:
     """It is said before anything is asked or built."""

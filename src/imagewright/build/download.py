@@ -61,6 +61,12 @@ class Downloads:
         stored = self._stored(file.digest)
         if self._has(file):
             return stored
+        if file.url.startswith("built:"):
+            raise LockError(
+                f"{_name(file.url)}, which was built here, is not here any more",
+                code="IW205",
+                fix="run the same command again: it is built anew",
+            )
         if self._offline:
             raise _missing([file])
         self._download(file, stored)

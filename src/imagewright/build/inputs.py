@@ -60,6 +60,7 @@ def request_of(spec: ImageSpec, target: Target, cuda: "CudaPackages | None" = No
         extra_index_urls=spec.pip_extra_index_url,
         extra_args=spec.pip_extra_args or "",
         constraints=cuda.constraints if cuda else (),
+        install_project=spec.install_project,
         image=spec.name,
         where=spec.where,
     )

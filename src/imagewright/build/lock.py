@@ -1,5 +1,6 @@
 """Lock: every input of an image, pinned by digest, for one platform."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from imagewright.build.base.locked import LockedImage
@@ -10,6 +11,7 @@ from imagewright.oci.platform import Platform
 from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.packages.pypi.source import Source
 from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 
@@ -68,6 +70,7 @@ class Lock:
             "base": _base_to_json(self.base),
             "apt": _from_debs(self.apt),
             "wheels": [[wheel.name, wheel.version, *_file(wheel.file)] for wheel in self.wheels],
+            **({"sources": sources} if (sources := _sources(self.wheels)) else {}),
         }
 
     @classmethod
@@ -77,8 +80,9 @@ class Lock:
         Raises:
             ValueError, KeyError, TypeError: It is something else.
         """
+        sources = document.get("sources", {})
         wheels = tuple(
-            LockedWheel(name, version, _input(url, digest, size))
+            LockedWheel(name, version, _input(url, digest, size), _source(sources.get(name), name, version))
             for name, version, url, digest, size in document["wheels"]
         )
         base, apt = _base_from_json(document["base"]), _debs(document.get("apt", ()))
@@ -88,6 +92,14 @@ class Lock:
 def requirements_of(spec: ImageSpec, platform: Platform) -> Digest:
     """The digest of what a lock answers: what a spec requires, on one platform."""
     return digest_of(canonical_json({"required": spec.required, "platform": str(platform)}))
+
+
+def _sources(wheels: Sequence[LockedWheel]) -> dict[str, Any]:
+    return {wheel.name: wheel.source.to_json() for wheel in wheels if wheel.source is not None}
+
+
+def _source(document: Any, name: str, version: str) -> Source | None:
+    return None if document is None else Source.from_json(document, name=name, version=version)
 
 
 def _base_to_json(base: LockedBase | LockedImage | LockedSpec) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from imagewright.build.ingredients import Ingredients, lock_file_ingredients, re
 from imagewright.build.lock import Lock
 from imagewright.errors import LockError
 from imagewright.oci.digest import canonical_json
-from imagewright.packages.pypi.pylock import write_lock
+from imagewright.packages.pypi.pylock import read_package, write_lock
 
 VERSION = 1
 
@@ -36,11 +36,12 @@ def lock_text(lock: Lock, content: Mapping[str, Any]) -> str:
     """
     document = tomllib.loads(write_lock(lock.wheels, lock.target))
     for package in document["packages"]:
-        for wheel in package["wheels"]:
+        for wheel in package.get("wheels", ()):
             if wheel["url"].startswith("file:") and not wheel["url"].startswith("file:/"):
                 wheel["path"] = _UP + unquote(wheel.pop("url").removeprefix("file:"))
     table = _named(lock.to_json())
     del table["wheels"]
+    table.pop("sources", None)  # the packages have them
     required = json.loads(canonical_json(requiring(content)))  # in one order, wherever it comes from
     own = {"lock": VERSION, **({"required": required} if required else {}), **table}
     return tomli_w.dumps({**document, "tool": {"imagewright": own}})
@@ -57,8 +58,10 @@ def read_lock_file(text: str, *, name: str) -> Ingredients:
         table = document["tool"]["imagewright"]
         if table["lock"] != VERSION:
             raise ValueError(f"its version is {table['lock']}, this imagewright reads {VERSION}")
-        wheels = [_wheel(package) for package in document["packages"]]
-        lock = Lock.from_json({**_rows(table), "wheels": wheels})
+        locked = [read_package(_with_url(package)) for package in document["packages"]]
+        wheels = [[wheel.name, wheel.version, wheel.file.url, wheel.file.digest, wheel.file.size] for wheel in locked]
+        sources = {wheel.name: wheel.source.to_json() for wheel in locked if wheel.source is not None}
+        lock = Lock.from_json({**_rows(table), "wheels": wheels, "sources": sources})
         return lock_file_ingredients(lock, table.get("required", {}))
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise LockError(
@@ -102,7 +105,10 @@ def _rows(table: Any) -> Any:
     }
 
 
-def _wheel(package: dict[str, Any]) -> list[Any]:
-    (wheel,) = package["wheels"]
-    url = wheel["url"] if "url" in wheel else "file:" + quote(wheel["path"].removeprefix(_UP))
-    return [package["name"], package["version"], url, f"sha256:{wheel['hashes']['sha256']}", wheel["size"]]
+def _with_url(package: dict[str, Any]) -> dict[str, Any]:
+    """A package's table whose wheel has a relative URL for the path that the file has."""
+    wheels = [
+        {**wheel, "url": "file:" + quote(wheel["path"].removeprefix(_UP))} if "path" in wheel else wheel
+        for wheel in package.get("wheels", ())
+    ]
+    return {**package, "wheels": wheels} if wheels else package

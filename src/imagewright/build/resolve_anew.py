@@ -1,10 +1,13 @@
 """ImageSpec -> lock, by asking: a mirror or a registry for the base, the indexes for the wheels."""
 
 from dataclasses import replace
+from functools import cache
 
 from imagewright.build.base.lock_base import debian_archive, env_below, kept_base, lock_base, snapshot_of
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.cuda import check_installed_cuda, cuda_packages, explain_cuda
+from imagewright.build.from_source.builder import SourceBuilder
+from imagewright.build.from_source.options import build_options
 from imagewright.build.ingredients import FILES, Ingredients, requiring
 from imagewright.build.inputs import downloads, request_of
 from imagewright.build.lock import Lock, LockedSpec
@@ -16,9 +19,11 @@ from imagewright.oci.platform import Platform
 from imagewright.packages.deb.apt import wanted_of
 from imagewright.packages.deb.apt_resolve import resolve_apt
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
+from imagewright.packages.deb.resolve import resolve_base
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.resolve import resolve
 from imagewright.packages.pypi.resolve_uv import Uv
+from imagewright.sandbox.emulation import this_platform
 from imagewright.spec import ImageSpec
 
 _OF_PYTHON = FILES | {"packages", "pip_index", "pip_extra_index_url", "pip_extra_args", "cuda", "cudnn"}
@@ -51,12 +56,15 @@ def resolve_anew(
     apt = kept.apt if kept else _apt(spec, base, session)
     versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
     has = env_below(spec, base, session) if spec.cuda else {}
+    only_binary = build_options(spec).only_binary
     try:
         resolution = resolve(
             request_of(spec, target, cuda_packages(spec, has)),
             uv=Uv(session.uv_dir, session.environ),
             pin=downloads(spec, session).pin,
             pip=pip,
+            builder=None if only_binary else source_builder(spec, base, session, pip),
+            forbidden_by='builder_options={"only_binary": True}' if only_binary else "",
             offline=session.offline,
             upgrade=upgrade,
             fixed=below.fixed,
@@ -83,6 +91,21 @@ def _same_base(spec: ImageSpec, before: Ingredients, parent: Lock | None) -> boo
     old, new = before.content, requiring(spec.content)
     others = {*old, *new} - _OF_PYTHON - ({"base_image"} if parent is not None else set())
     return bool(old) and all(old.get(field) == new.get(field) for field in others)
+
+
+def source_builder(
+    spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: Session, pip: PipSettings
+) -> SourceBuilder:
+    """What builds the wheels of a spec on this base."""
+
+    @cache
+    def host() -> LockedBase:
+        python = Lock(spec.digest, base, ()).target.python
+        return resolve_base(python, this_platform(), debian_archive(spec, session), listen=session.listen)
+
+    return SourceBuilder(
+        spec, base, session, downloads(spec, session), pip, lambda one, below: _apt(one, below, session), host
+    )
 
 
 def _apt(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: Session) -> tuple[LockedDeb, ...]:

@@ -9,18 +9,18 @@ from imagewright.errors import LockError, SpecError
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
+from imagewright.spec.identity import BUILDING
 
 _NOT_YET = {
     "conda_packages": "conda packages",
     "conda_channels": "conda packages",
     "pip_secret_mounts": "with secrets",
     "registry_config": "with a registry configuration of its own",
-    "install_project": "the project itself",
     "builder_config": "with other images of tools",
 }
 """Fields that it does not build yet, and what they are in words. None of them is ever passed over in silence."""
 
-BUILDER_OPTIONS = frozenset({"allow_bad_record", "command_network", "command_timeout"})
+BUILDER_OPTIONS = frozenset({"allow_bad_record", "command_network", "command_timeout"}) | BUILDING
 
 
 class NativeBuilder:
@@ -79,6 +79,10 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
         from imagewright.build.cuda import check_cuda
 
         check_cuda(spec)
+    if BUILDING & set(spec.builder_options):
+        from imagewright.build.from_source.options import build_options
+
+        build_options(spec)
     if isinstance(spec.base_image, ImageSpec):
         check_supported(replace(spec.base_image, platform=spec.platform))
     return spec.platforms

@@ -25,6 +25,7 @@ from imagewright.events import (
     TaskEnded,
     TaskOutput,
     TaskStarted,
+    WheelBuilt,
 )
 
 _FEW = 3  # layers that are there already get a line each up to this many, and one line together above it
@@ -119,6 +120,13 @@ def built(event: ImagePublished, terminal: Terminal) -> str:
     return f"{terminal.styled(f'Built {event.name}', 'green')} in {seconds_text(event.seconds)}: {reused}"
 
 
+def wheel_built(event: WheelBuilt, terminal: Terminal) -> str:
+    """A package that had no wheel."""
+    how = "" if event.how == "built" else ", as before"
+    what = f"{clean(event.title)} from {clean(event.source)}{how}  {size_text(event.size)}"
+    return _step(terminal, "built", what, event.seconds)
+
+
 def task_ended(event: TaskEnded, terminal: Terminal, widths: Widths) -> str:
     """How a task call ended."""
     outcome = terminal.styled(event.outcome, "green" if event.outcome == "succeeded" else "red")
@@ -165,6 +173,8 @@ def plain(event: Event, directory: Path) -> str:
             return f"{clean(event.title)} layer {size_text(event.layer.size)} {_already(event)}"
         case StepOutput():
             return f"{clean(event.title)} | {clean(event.text)}"
+        case WheelBuilt():
+            return f"{event.how} {clean(event.title)} from {clean(event.source)} {event.seconds:.2f}s"
         case BlobPushed():
             return f"{event.how} {event.descriptor.digest} {size_text(event.descriptor.size)}"
         case ImagePublished():

@@ -91,7 +91,7 @@ A newer or older `python_version` changes which versions there are to choose fro
         "the package has no wheel for the image's platform",
         """\
 The package is published as source only, or its wheels are for other Python versions, platforms or C libraries.
-imagewright puts ready-made wheels into images; it does not compile.""",
+Such a package is built in a sandbox, unless only wheels are allowed, or the image is for a platform that this machine cannot run.""",
         """\
 Choose a version that has wheels for the image's Python and platform, or another `python_version`.
 A wheel that you built yourself works: pass `pip_extra_args="--find-links FOLDER"`.""",
@@ -133,6 +133,16 @@ Installers let the last one win, so that the result depends on the order; imagew
 Usual pairs: two builds of one project under different names (`opencv-python` and `opencv-python-headless`), or projects that
 both ship a top-level `tests` folder.""",
         """Keep one of the two packages that the error names, or choose a version of one that does not have the file.""",
+    ),
+    Explanation(
+        "IW208",
+        "a source cannot be built: it is no Python project, or there is no such revision",
+        """\
+A folder, an archive or a git repository that a requirement names has neither pyproject.toml nor setup.py, or has no commit of
+the name that was asked for.""",
+        """\
+Name the folder that has the project; inside an archive or a repository with `#subdirectory=FOLDER`.
+Write a branch, a tag or a whole commit behind `@`: `git+https://host/repo.git@v1.0`.""",
     ),
     Explanation(
         "IW209",
@@ -181,6 +191,18 @@ This one breaks a rule, so nothing of it was used.""",
         """\
 Download it again if it may be damaged: `imagewright cache prune --downloads` and build again.
 If it comes from the index like that, choose another version and tell its authors; do not install it by other means first.""",
+    ),
+    Explanation(
+        "IW304",
+        "a package cannot be built from source",
+        """\
+The package has no wheel that fits, so its own build backend made one, in a sandbox on the image's base and without a network.
+The backend failed; the lines under the error are from it.""",
+        """\
+Mostly a header or a program is missing, which a Debian package has: apt_packages=[...] when the image needs it too, else
+builder_options={"build_apt_packages": [...]}.
+Old packages name too few build requirements: builder_options={"build_requires": {"name": ["setuptools<81"]}}.
+Wheels alone are installed with builder_options={"only_binary": True}.""",
     ),
     Explanation(
         "IW310",

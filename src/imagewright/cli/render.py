@@ -32,6 +32,7 @@ from imagewright.events import (
     TaskEnded,
     TaskOutput,
     TaskStarted,
+    WheelBuilt,
 )
 
 
@@ -178,6 +179,8 @@ class Console:
                 self._add(event.name, *event_text.lock_changed(event, self.terminal, whole=self._verbose))
             case BaseReady():
                 self._add(event.name, event_text.base_ready(event, self.terminal))
+            case WheelBuilt():
+                self._add(event.name, event_text.wheel_built(event, self.terminal))
             case LayerReady():
                 self._layer(event)
             case ImagePublished():

@@ -36,6 +36,9 @@ REQUIRING = frozenset(
 )
 """The fields that decide which packages are installed. Files that name packages come to them."""
 
+BUILDING = frozenset({"only_binary", "build_apt_packages", "build_requires", "build_env", "build_network"})
+"""The ``builder_options`` that decide what is built from source, and how."""
+
 
 def _unordered(items: Iterable[str]) -> list[str]:
     return sorted(set(items))

@@ -19,9 +19,10 @@ from imagewright.spec.copy_mode import CopyFileDetection
 from imagewright.spec.environment import in_task_container, installed
 from imagewright.spec.fields import CHECKS, LOCAL_REGISTRY, Refused
 from imagewright.spec.files import Copied, copied_files, source_files, source_root_of, spelled
-from imagewright.spec.identity import REQUIRING, spelled_fields
+from imagewright.spec.identity import BUILDING, REQUIRING, spelled_fields
 from imagewright.spec.names import local_path
 from imagewright.spec.requirements import (
+    LOCKS,
     PROJECT,
     PROJECT_LOCKS,
     PYLOCK,
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PYTHON = "3.11"
 """The Python of the default base, when the spec names none."""
-
-LOCKS = "imagewright.lock"
-"""The folder of lock files."""
 
 _TAG_DIGITS = 32
 
@@ -231,7 +229,11 @@ class ImageSpec:
     @property
     def required(self) -> Digest:
         """The digest of what a lock answers: the packages that are asked for, on which Python, and from which indexes."""
-        content = {field: value for field, value in self._spelled().items() if field in REQUIRING}
+        spelled_out = self._spelled()
+        content = {field: value for field, value in spelled_out.items() if field in REQUIRING}
+        options = spelled_out.get("builder_options", {})
+        if building := {name: value for name, value in options.items() if name in BUILDING}:
+            content["building"] = building
         try:
             content.update(self._base("required"))
             content.update(self._required_files())

@@ -11,12 +11,15 @@ from typing import Any
 from imagewright.errors import redacted
 from imagewright.oci.digest import Digest, digest_of
 from imagewright.spec.fields import Refused
-from imagewright.spec.files import copied_files, digest_of_file, spelled, walk
+from imagewright.spec.files import Copied, copied_files, digest_of_file, spelled, walk
 from imagewright.spec.ignore import Ignores
 from imagewright.spec.names import local_path, without_userinfo
 
 PROJECT_LOCKS = ("uv.lock", "poetry.lock")
 """Locks that are read together with the pyproject.toml beside them."""
+
+LOCKS = "imagewright.lock"
+"""The folder of imagewright's own lock files."""
 
 PYLOCK, PROJECT, SCRIPT, LINES = "pylock.toml", "pyproject.toml", "script", "requirements.txt"
 """The other kinds of files: PEP 751, PEP 621, PEP 723, and pip's lines."""
@@ -80,9 +83,19 @@ def spelled_requirements(file: Path) -> list[list[object]]:
     return [[name, found[name]] for name in sorted(found)]
 
 
+def project_files(folder: Path) -> list[Copied]:
+    """The files of a project that is built: all that is not ignored, but for imagewright's own lock files."""
+    ignores = Ignores(folder)
+
+    def left_out(path: str, is_folder: bool) -> bool:
+        return path == LOCKS or ignores.ignored(path, is_folder)
+
+    return copied_files(sorted(walk(str(folder), left_out)), folder)
+
+
 def spelled_project(folder: Path) -> list[list[object]]:
-    """The files of a project that is installed itself: all that is not ignored."""
-    return spelled(copied_files(sorted(walk(str(folder), Ignores(folder).ignored)), folder))
+    """The files of a project that is installed itself, to be hashed."""
+    return spelled(project_files(folder))
 
 
 def spelled_local(field: str, path: str, folder: Path) -> object:

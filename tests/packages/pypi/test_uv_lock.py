@@ -196,7 +196,7 @@ def test_a_workspace(folder: Path, uv: Uv, install: Install) -> None:
     assert names(install("--package two")) == ["fast 1"]
     assert names(install("--no-emit-workspace")) == ["demo 1", "dep 1", "fast 1"]
     assert names(install("--no-install-package two")) == ["demo 1", "dep 1", "fast 1"]
-    with pytest.raises(LockError, match=f"two is the folder {folder}/two") as caught:
+    with pytest.raises(LockError, match=r"two is the folder .*/two") as caught:
         install()
     assert caught.value.code == "IW204"
     assert "--no-emit-workspace" in caught.value.fix[-1]

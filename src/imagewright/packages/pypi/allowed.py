@@ -58,15 +58,20 @@ def check_allowed(wheels: Iterable[LockedWheel], allowed: Mapping[str, Allowed],
     """
     for wheel in wheels:
         may = allowed.get(wheel.name)
+        file = wheel.file.digest
+        if wheel.source is not None:  # what was written down is the digest of the sdist
+            if wheel.source.kind != "sdist" and not all_of_them:
+                continue
+            file = wheel.source.digest or file
         if may is None and all_of_them:
             raise IntegrityError(
                 f"{wheel.name} {wheel.version} has no hash, and {all_of_them} wants one for every package",
-                fix=f"write it down: {wheel.name}=={wheel.version} --hash={wheel.file.digest}",
+                fix=f"write it down: {wheel.name}=={wheel.version} --hash={file}",
             )
-        if may is not None and wheel.file.digest not in may.digests:
+        if may is not None and file not in may.digests:
             raise IntegrityError(
                 f"{wheel.filename} is none of the files that {may.by}",
-                why=[f"the index has {wheel.file.digest}", *(f"allowed is {digest}" for digest in sorted(may.digests))],
+                why=[f"the index has {file}", *(f"allowed is {digest}" for digest in sorted(may.digests))],
                 fix="if the file on the index is the right one, write its digest down there",
                 where=may.where,
             )

@@ -22,21 +22,27 @@ from imagewright.oci.digest import Digest
 from imagewright.packages.pypi.allowed import Allowed
 from imagewright.packages.pypi.poetry_constraint import allows
 from imagewright.packages.pypi.poetry_follow import follow
+from imagewright.packages.pypi.pylock import local_folder, without_userinfo
 from imagewright.packages.pypi.pylock_tags import full_version, holds
 from imagewright.packages.pypi.request import Request
 from imagewright.packages.pypi.requirements_file import from_source
 from imagewright.packages.pypi.selection import Selection
+from imagewright.packages.pypi.source import Source
 
 _LEGACY = ("dependencies", "source", "extras", "dev-dependencies")
 
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """What a lock pins: requirements with exact versions, the index of those that name one, and the files allowed."""
+    """What a lock pins: requirements with exact versions, the index of those that name one, and the files allowed.
+
+    ``sources`` are the packages that no index has.
+    """
 
     requirements: tuple[str, ...]
     indexes: Mapping[str, tuple[str, str]]
     allowed: Mapping[str, Allowed]
+    sources: tuple[Source, ...] = ()
 
     def as_project(self) -> dict[str, Any]:
         """A pyproject.toml of it, in which uv finds each package's index."""
@@ -178,7 +184,7 @@ def _wanted(package: Mapping[str, Any], groups: frozenset[str], extras: frozense
 
 
 def _pins(packages: Iterable[Mapping[str, Any]], old_files: Mapping[str, Any], folder: Path, request: Request) -> Pins:
-    requirements, indexes = [], {}
+    requirements, indexes, sources = [], {}, list[Source]()
     allowed: dict[str, Allowed] = {}
     for package in packages:
         name, version, source = package["name"], package["version"], package.get("source", {})
@@ -189,12 +195,30 @@ def _pins(packages: Iterable[Mapping[str, Any]], old_files: Mapping[str, Any], f
         elif kind in ("url", "file") and url.partition("#")[0].endswith(".whl"):
             requirements.append(f"{name} @ {url if kind == 'url' else (folder / url).resolve().as_uri()}")
         elif kind:
-            words = {"directory": f"the folder {url}", "git": f"a git repository ({url})"}
-            raise from_source(name, words.get(kind, f"an sdist ({url})"), where=request.where)
+            sources.append(_source(package, folder, request).called(canonicalize_name(name), version))
+            continue
         else:
             requirements.append(f"{name}=={version}")
         files = package.get("files") or old_files.get(name, ())
         digests = frozenset(Digest(file["hash"]) for file in files if file.get("hash", "").startswith("sha256:"))
         if digests:
             allowed[canonicalize_name(name)] = Allowed(digests, "poetry.lock allows", request.where)
-    return Pins(tuple(requirements), indexes, allowed)
+    return Pins(tuple(requirements), indexes, allowed, tuple(sources))
+
+
+def _source(package: Mapping[str, Any], folder: Path, request: Request) -> Source:
+    """What Poetry locked that has no wheel of an index. Source: Poetry's ``Locker._get_locked_package``."""
+    source = package["source"]
+    url, subdirectory = source.get("url", ""), source.get("subdirectory", "")
+    match source["type"]:
+        case "git":
+            asked, commit = source.get("reference", ""), source.get("resolved_reference", "")
+            return Source("git", without_userinfo(url), revision=asked, commit=commit, subdirectory=subdirectory)
+        case "directory":
+            return local_folder(folder / url, request.directory, subdirectory)
+        case "file":
+            return Source("sdist", (folder / url).resolve().as_uri())
+        case "url":
+            return Source("sdist", without_userinfo(url), subdirectory=subdirectory)
+        case kind:
+            raise from_source(package["name"], f"a {kind} repository", where=request.where)

@@ -10,18 +10,21 @@ from packaging.utils import canonicalize_name
 
 from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SpecError
+from imagewright.packages.pypi.pylock import local_folder
 from imagewright.packages.pypi.pylock_tags import full_version
 from imagewright.packages.pypi.request import Request, place
 from imagewright.packages.pypi.selection import Selection
-from imagewright.spec.requirements import SCRIPT, dynamic_files, kind_of, script_block
+from imagewright.packages.pypi.source import Source
+from imagewright.spec.requirements import PROJECT, SCRIPT, dynamic_files, kind_of, script_block
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The files that ``uv pip compile`` reads, and the flags that they need."""
+    """The files that ``uv pip compile`` reads, and the flags that they need. ``sdists``: they may lead to sdists."""
 
     files: tuple[Path, ...]
     arguments: tuple[str, ...] = ()
+    sdists: bool = False
 
 
 def project_sources(request: Request, file: Path, selection: Selection) -> Sources:
@@ -44,16 +47,47 @@ def project_sources(request: Request, file: Path, selection: Selection) -> Sourc
     dynamic = {"dependencies", "optional-dependencies"} & set(project.get("dynamic", ()))
     if not dynamic:
         return Sources((file,), flags)
+    if request.install_project:  # its wheel says them
+        return Sources((), tuple(flag for flag in flags if not flag.startswith(("--extra", "--all-extras"))))
     files = tuple(file.parent / name for name in dynamic_files(document))
     if not files or not all(path.is_file() for path in files) or selection.extras or selection.all_extras:
         raise LockError(
             f"{file.name} leaves its {' and '.join(sorted(dynamic))} to its build backend (dynamic), "
-            "which the native builder does not run",
+            "which is run for install_project=True alone",
             code="IW204",
-            fix=["uv lock, and requirements='uv.lock'", f"or write them into {file.name}: project.dependencies"],
+            fix=[
+                "install_project=True",
+                "or uv lock, and requirements='uv.lock'",
+                f"or write them into {file.name}: project.dependencies",
+            ],
             where=request.where,
         )
     return Sources(files, tuple(flag for flag in flags if not flag.startswith("--extra")))
+
+
+def project_itself(request: Request) -> Source | None:
+    """The source of the project that a requirements file is of, when it is to be installed.
+
+    Raises:
+        SpecError: There is no such project.
+    """
+    file = request.requirements_file
+    if not request.install_project:
+        return None
+    if file is None or kind_of(file) == SCRIPT:
+        raise SpecError(
+            "install_project=True installs the project that requirements is of, and there is none",
+            fix='requirements="uv.lock", "poetry.lock" or "pyproject.toml"; or packages=["./folder"]',
+            where=request.where,
+        )
+    if not any((file.parent / name).is_file() for name in (PROJECT, "setup.py")):
+        raise SpecError(
+            f"install_project=True, and there is no project beside {file.name}",
+            why=[f"neither {PROJECT} nor setup.py is in {file.parent}"],
+            fix="leave install_project out",
+            where=request.where,
+        )
+    return local_folder(file.parent, request.directory)
 
 
 def read_project(file: Path, request: Request) -> Mapping[str, Any]:

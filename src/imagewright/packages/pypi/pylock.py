@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from os.path import normpath
+from os.path import normpath, relpath
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,12 +25,13 @@ from packaging.utils import InvalidWheelFilename, NormalizedName, canonicalize_n
 from imagewright.dataclass import dataclass
 from imagewright.errors import IntegrityError, LockError, SpecError
 from imagewright.layer.planned import InputFile
-from imagewright.oci.digest import Digest, hex_of
+from imagewright.oci.digest import Digest, hex_of, parse_digest
 from imagewright.packages.pypi.allowed import Allowed, keep_allowed
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.pylock_tags import environment, wheel_tags
 from imagewright.packages.pypi.requirements_file import from_source
 from imagewright.packages.pypi.selection import Selection
+from imagewright.packages.pypi.source import Source
 from imagewright.packages.target import Target
 
 Pin = Callable[[str, Digest | None], InputFile]
@@ -39,13 +40,17 @@ Pin = Callable[[str, Digest | None], InputFile]
 
 @dataclass(frozen=True, slots=True, order=True)
 class ChosenWheel:
-    """A wheel that a lock names for the target. ``digest`` and ``size`` are None where the lock does not say."""
+    """A wheel that a lock names for the target. ``digest`` and ``size`` are None where the lock does not say.
+
+    With a ``source`` there is no wheel, and no ``url``: it is to be built.
+    """
 
     name: str
     version: str
     url: str
     digest: Digest | None
     size: int | None
+    source: Source | None = None
 
 
 def choose_wheels(
@@ -55,10 +60,15 @@ def choose_wheels(
     directory: Path,
     selection: Selection = Selection(),  # noqa: B008 - frozen
     allowed: Mapping[str, Allowed] = MappingProxyType({}),
+    may_build: Callable[[str], bool] = lambda name: False,
+    forbidden_by: str = "",
+    root: Path | None = None,
 ) -> tuple[ChosenWheel, ...]:
     """The wheels that the lock ``text`` gives the target, by name. Paths in it are relative to ``directory``.
 
     ``selection`` names extras and groups of the lock. Wheels that ``allowed`` does not let in are passed over.
+    What has no wheel is given as its source where ``may_build`` says yes to its name; else ``forbidden_by`` forbids it.
+    Folders are named as seen from ``root``.
 
     Raises:
         LockError: It is not a lock, is for another environment, or a package has no wheel for the target.
@@ -82,7 +92,13 @@ def choose_wheels(
         raise LockError(
             f"the lock does not fit Python {target.python} on {target.platform}", code="IW203", why=str(error)
         ) from error
-    return tuple(sorted(_chosen(package, file, target, directory) for package, file in chosen))
+    found = []
+    for package, file in chosen:
+        wheel = _chosen(package, file, directory, root or directory)
+        if wheel.source is not None and not may_build(wheel.name):
+            raise _not_built(wheel, wheel.source, target, forbidden_by)
+        found.append(wheel)
+    return tuple(sorted(found, key=lambda wheel: (wheel.name, wheel.version, wheel.url)))
 
 
 def pin_wheels(chosen: Iterable[ChosenWheel], pin: Pin) -> tuple[LockedWheel, ...]:
@@ -111,16 +127,7 @@ def write_lock(wheels: Sequence[LockedWheel], target: Target) -> str:
     """The lock of these wheels for one target, as pylock.toml. Equal wheels give equal text."""
     machine = environment(target)["platform_machine"]
     marker = f"python_version == '{target.python}' and sys_platform == 'linux' and platform_machine == '{machine}'"
-    packages: list[dict[str, Any]] = [
-        {
-            "name": wheel.name,
-            "version": wheel.version,
-            "wheels": [
-                {"url": wheel.file.url, "size": wheel.file.size, "hashes": {"sha256": hex_of(wheel.file.digest)}}
-            ],
-        }
-        for wheel in sorted(wheels)
-    ]
+    packages = [_package(wheel) for wheel in sorted(wheels)]
     return tomli_w.dumps(
         {
             "lock-version": "1.0",
@@ -130,6 +137,44 @@ def write_lock(wheels: Sequence[LockedWheel], target: Target) -> str:
             "packages": packages,
         }
     )
+
+
+def _package(wheel: LockedWheel) -> dict[str, Any]:
+    """The table of a package. One that was built stands there as its source, which other installers build themselves."""
+    file, source = wheel.file, wheel.source
+    named = {"name": wheel.name, "version": wheel.version}
+    if source is None:
+        return {**named, "wheels": [{"url": file.url, "size": file.size, "hashes": {"sha256": hex_of(file.digest)}}]}
+    subdirectory = {"subdirectory": source.subdirectory} if source.subdirectory else {}
+    place: dict[str, Any]
+    if source.kind == "git":
+        asked = {"requested-revision": source.revision} if source.revision else {}
+        place = {"vcs": {"type": "git", "url": source.url, **asked, "commit-id": source.commit, **subdirectory}}
+    elif source.kind == "folder":
+        # Seen from the lock file, which lies in a folder of its own beside the code.
+        place = {"directory": {"path": normpath(f"../{source.url}"), **subdirectory}}
+    else:
+        hashes = {"sha256": hex_of(source.digest or "")}
+        place = {"archive": {"url": source.url, "hashes": hashes, **subdirectory}}
+    built = {"wheel": wheel.filename, "size": file.size, "sha256": hex_of(file.digest), "source": source.to_json()}
+    return {**named, **place, "tool": {"imagewright": built}}
+
+
+def read_package(package: Mapping[str, Any]) -> LockedWheel:
+    """The wheel of a package's table, as `write_lock` writes it.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is something else.
+    """
+    name, version = package["name"], package["version"]
+    if "wheels" in package:
+        (wheel,) = package["wheels"]
+        return LockedWheel(
+            name, version, InputFile(wheel["url"], parse_digest(f"sha256:{wheel['hashes']['sha256']}"), wheel["size"])
+        )
+    built = package["tool"]["imagewright"]
+    file = InputFile(f"built:{built['wheel']}", parse_digest(f"sha256:{built['sha256']}"), built["size"])
+    return LockedWheel(name, version, file, Source.from_json(built["source"], name=name, version=version))
 
 
 def without_userinfo(url: str) -> str:
@@ -166,10 +211,12 @@ def _known(what: str, wanted: set[NormalizedName], known: set[NormalizedName]) -
 def _chosen(
     package: Package,
     file: PackageVcs | PackageDirectory | PackageArchive | PackageWheel | PackageSdist,
-    target: Target,
     directory: Path,
+    root: Path,
 ) -> ChosenWheel:
+    name = canonicalize_name(package.name)
     version = str(package.version) if package.version is not None else ""
+    source: Source | None = None
     match file:
         case PackageWheel():
             url = _url(file.url, file.path, directory)
@@ -177,17 +224,40 @@ def _chosen(
             url = _url(file.url, file.path, directory)
             version = _version_in(url) or version
             if not url.endswith(".whl"):
-                raise from_source(str(package.name), "an sdist")
+                source = Source("sdist", url, _digest(file.hashes), subdirectory=file.subdirectory or "")
         case PackageSdist():
-            raise LockError(
-                f"{package.name} {version} has no wheel for Python {target.python} on {target.platform} (source only)",
-                code="IW203",
-            )
+            source = Source("sdist", _url(file.url, file.path, directory), _digest(file.hashes))
         case PackageDirectory():
-            raise from_source(str(package.name), f"the folder {normpath(directory / file.path)}")
+            source = local_folder(directory / file.path, root, file.subdirectory or "")
         case PackageVcs():
-            raise from_source(str(package.name), f"a {file.type} repository")
-    return ChosenWheel(canonicalize_name(package.name), version, url, _digest(file.hashes), file.size)
+            if file.type != "git":
+                raise from_source(name, f"a {file.type} repository")
+            url = without_userinfo(file.url or _url(None, file.path, directory))
+            source = Source(
+                "git", url, revision=file.requested_revision or "", commit=file.commit_id,
+                subdirectory=file.subdirectory or "",
+            )  # fmt: skip
+    if source is not None:
+        return ChosenWheel(name, version, "", None, None, source.called(name, version))
+    digest, size = (file.hashes, file.size) if not isinstance(file, (PackageDirectory, PackageVcs)) else ({}, None)
+    return ChosenWheel(name, version, url, _digest(digest), size)
+
+
+def local_folder(path: Path, root: Path, subdirectory: str = "") -> Source:
+    """The source that is a folder, named as seen from ``root``."""
+    return Source("folder", Path(relpath(path, root)).as_posix(), subdirectory=subdirectory)
+
+
+def _not_built(wheel: ChosenWheel, source: Source, target: Target, forbidden_by: str) -> LockError:
+    if source.kind == "sdist" and wheel.version:
+        return LockError(
+            f"{wheel.name} {wheel.version} has no wheel for Python {target.python} on {target.platform} (source only)",
+            code="IW203",
+            why=[f"{forbidden_by} allows wheels only"] if forbidden_by else [],
+            fix=[f"take it out of {forbidden_by}, and it is built"] if forbidden_by else [],
+        )
+    words = {"sdist": "an sdist", "git": "a git repository", "folder": f"the folder {source.url}"}[source.kind]
+    return from_source(wheel.name, words, by=forbidden_by)
 
 
 def _url(url: str | None, path: str | None, directory: Path) -> str:

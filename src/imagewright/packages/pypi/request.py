@@ -17,6 +17,7 @@ class Request:
     ``requirements_file`` is absolute, and any of the kinds that `kind_of` tells apart by name; relative paths in ``requirements`` are relative to
     ``directory``. ``index_url`` replaces the default index; ``extra_index_urls`` are asked before it, and the first
     index that has a package is the only one it may come from. ``extra_args`` are pip's (or uv's) flags in one string.
+    ``install_project``: the project that the requirements file is of is installed itself.
     ``constraints`` hold for whatever is installed, without asking for it. ``image`` and ``where`` are for error texts alone.
     """
 
@@ -28,6 +29,7 @@ class Request:
     extra_index_urls: tuple[str, ...] = ()
     extra_args: str = ""
     constraints: tuple[str, ...] = ()
+    install_project: bool = False
     image: str = ""
     where: Where | None = None
 
@@ -37,8 +39,8 @@ class Request:
         return kind_of(self.requirements_file) if self.requirements_file is not None else ""
 
 
-def check_request(request: Request) -> None:
-    """Refuse what is known to be wrong before uv is asked.
+def check_request(request: Request, *, builds: bool = False, forbidden_by: str = "") -> None:
+    """Refuse what is known to be wrong before uv is asked. ``builds``: sources can be built.
 
     Raises:
         SpecError: A requirement is no requirement.
@@ -57,10 +59,13 @@ def check_request(request: Request) -> None:
                 fix='write one requirement in each entry, as "numpy==1.26.4"',
                 where=place(request.where, requirement),
             )
-        if source := source_in(requirement):
-            raise from_source(f"packages: {requirement!r}", source, where=place(request.where, requirement))
+        if not builds and (source := source_in(requirement)):
+            where = place(request.where, requirement)
+            raise from_source(f"packages: {requirement!r}", source, where=where, by=forbidden_by)
     if request.requirements_file is not None:
         _check_file(request.requirements_file, request.where)
+        if not builds:
+            check_sources(request.requirements_file, forbidden_by)
 
 
 def _check_file(path: Path, where: Where | None) -> None:
@@ -76,7 +81,6 @@ def _check_file(path: Path, where: Where | None) -> None:
             fix=f"{'conda_packages for conda; ' if path.suffix in ('.yml', '.yaml') else ''}export it as requirements.txt",
             where=where,
         )
-    check_sources(path)
 
 
 def place(where: Where | None, part: str) -> Where | None:

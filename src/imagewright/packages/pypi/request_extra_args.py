@@ -41,27 +41,33 @@ _UV_WITHOUT_VALUE = {
     "--no-index": ("--no-index",),
     "--no-sources": ("--no-sources",),
 }
-# They concern pip's talk, its cache or how it writes files, so nothing that is resolved depends on them. Only wheels
-# are taken anyway, which is what --prefer-binary and --only-binary ask for.
+# They concern pip's talk, its cache or how it writes files, so nothing that is resolved depends on them. Wheels are
+# taken where there are any, which is what --prefer-binary asks for.
 _WITHOUT_MEANING = {
     "-q", "--quiet", "-v", "--verbose", "-U", "--upgrade", "--no-input", "--no-color", "--no-cache-dir", "--no-cache",
     "--disable-pip-version-check", "--no-warn-script-location", "--no-warn-conflicts", "--no-compile", "--compile",
     "--compile-bytecode", "--prefer-binary", "--ignore-installed", "-I", "--system", "--break-system-packages",
-    "--force-reinstall", "--reinstall", "--no-build", "--locked", "--no-root", "--sync",
+    "--force-reinstall", "--reinstall", "--locked", "--no-root", "--sync",
     "--no-install-project", "--no-emit-project", "--no-interaction", "-n", "--no-ansi", "--no-progress", "--isolated",
 }  # fmt: skip
 _WITHOUT_MEANING_WITH_VALUE = {
     "--progress-bar", "--root-user-action", "--retries", "--timeout", "--default-timeout", "--cache-dir",
-    "--only-binary", "--link-mode", "--upgrade-strategy", "--concurrent-downloads",
+    "--link-mode", "--upgrade-strategy", "--concurrent-downloads",
 }  # fmt: skip
 _FROM_SOURCE = {
-    "--no-binary": "builds from source",
-    "--no-build-isolation": "builds from source",
-    "--config-settings": "builds from source",
-    "-C": "builds from source",
-    "--global-option": "builds from source",
-    "-e": "installs a folder in place",
-    "--editable": "installs a folder in place",
+    "--no-binary": ("builds what has a wheel", "name the sdist itself: packages=['name @ https://.../name-1.tar.gz']"),
+    "--no-build-isolation": (
+        "builds with what is installed",
+        'builder_options={"build_requires": {"name": ["numpy<2"]}}',
+    ),
+    "--config-settings": ("sets a build backend up", 'builder_options={"build_env": {"CFLAGS": "..."}}'),
+    "-C": ("sets a build backend up", 'builder_options={"build_env": {"CFLAGS": "..."}}'),
+    "--global-option": ("sets a build backend up", 'builder_options={"build_env": {"CFLAGS": "..."}}'),
+    "-e": ("installs a folder in place", 'packages=["./folder"], or a line "-e ./folder" of a requirements file'),
+    "--editable": (
+        "installs a folder in place",
+        'packages=["./folder"], or a line "-e ./folder" of a requirements file',
+    ),
 }
 _ELSEWHERE = {
     "-t": "packages always go to the image's own environment",
@@ -85,7 +91,8 @@ _ELSEWHERE = {
 class ExtraArgs:
     """``pip_extra_args`` taken apart; ``uv`` are arguments for uv as they are.
 
-    ``require_hashes`` says that every wheel has to be one that the requirements file allows by its hash.
+    ``require_hashes`` says that every wheel has to be one that the requirements file allows by its hash, ``only_binary``
+    which packages may not be built: names, or ``:all:``.
     """
 
     index_url: str | None = None
@@ -95,6 +102,7 @@ class ExtraArgs:
     uv: tuple[str, ...] = ()
     selection: Selection = Selection()
     require_hashes: bool = False
+    only_binary: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -133,6 +141,7 @@ def parse_extra_args(text: str, *, kind: str = "", where: Where | None = None) -
         tuple(found.uv),
         selection,
         found.require_hashes,
+        tuple(lists.get("only_binary", ())),
     )
 
 
@@ -167,13 +176,17 @@ def _take(flag: str, value: Callable[[], str], found: _Found, where: Where | Non
         _select(found, *FLAGS[flag])
     elif flag in _WITHOUT_MEANING_WITH_VALUE:
         value()
+    elif flag in ("--only-binary", "--no-build-package"):
+        _only_binary(found, value().replace(",", " ").split())
+    elif flag == "--no-build":
+        _only_binary(found, [":all:"])
     elif flag == "--require-hashes":
         found.require_hashes = True
     elif flag in _FROM_SOURCE:
         raise LockError(
-            f"pip_extra_args: {flag} {_FROM_SOURCE[flag]}, and the native builder installs wheels alone yet",
+            f"pip_extra_args: the native builder has no counterpart of {flag}, which {_FROM_SOURCE[flag][0]}",
             code="IW204",
-            fix="make a wheel (pip wheel, or uv build --wheel) and name the .whl file",
+            fix=_FROM_SOURCE[flag][1],
             where=place(where, flag),
         )
     elif flag in _ELSEWHERE:
@@ -185,6 +198,15 @@ def _take(flag: str, value: Callable[[], str], found: _Found, where: Where | Non
             fix="leave it out, or use the field of ImageSpec that says the same",
             where=place(where, flag),
         )
+
+
+def _only_binary(found: _Found, names: list[str]) -> None:
+    """Take names as pip does: ``:none:`` forgets those before it."""
+    for name in names:
+        if name == ":none:":
+            found.lists["only_binary"] = []
+        else:
+            found.lists.setdefault("only_binary", []).append(name)
 
 
 def _select(found: _Found, field: str, more: bool | tuple[str, ...]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from os.path import normpath
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -84,15 +84,17 @@ def read_options(path: Path, environ: Mapping[str, str]) -> FileOptions:
     )
 
 
-def check_sources(path: Path) -> None:
-    """Refuse lines that name something to be built: a project's folder, an sdist, or a repository.
+def check_sources(path: Path, by: str = "") -> None:
+    """Refuse lines that name something to be built: a project's folder, an sdist, or a repository. ``by`` forbids it.
 
     Raises:
         LockError: There is one.
     """
+    if kind_of(path) != LINES:
+        return
     for file, number, text in _statements(path):
         if source := source_in(text):
-            raise from_source(text, source, where=Where(str(file), number, text, text.split()[-1]))
+            raise from_source(text, source, where=Where(str(file), number, text, text.split()[-1]), by=by)
 
 
 def source_in(requirement: str) -> str:
@@ -114,17 +116,41 @@ def source_in(requirement: str) -> str:
     return "an sdist" if re.search(r"\.(zip|tar\.\w+|tgz)$", name) else "a folder" if path else ""
 
 
-def from_source(named: str, source: str, *, where: Where | None = None) -> LockError:
-    """The error for what would have to be built."""
+def from_source(named: str, source: str, *, where: Where | None = None, by: str = "") -> LockError:
+    """The error for what would have to be built and may not be, or cannot. ``by`` is what forbids it."""
+    reason = f"{by} allows wheels only" if by else "imagewright builds folders, sdists and git repositories"
     return LockError(
-        f"{named} is {source}, and the native builder does not build packages from source yet",
+        f"{named} is {source}, and {reason}",
         code="IW204",
         fix=[
+            *([f"take it out of {by}"] if by else []),
             "make a wheel of it (pip wheel --no-deps, or uv build --wheel) and name the .whl file",
             *(["or put the code itself into the image: source_root, or copy"] if "folder" in source else []),
         ],
         where=where,
     )
+
+
+def with_sources_changed(path: Path, change: Callable[[str, Where], str]) -> str:
+    """The text of a file, and of those that it includes, with other lines where one names a source.
+
+    ``change`` gets such a line and its place. What else is relative to the file's folder gets its whole path, so that
+    the text can lie anywhere.
+    """
+    lines = []
+    for file, number, text in _statements(path, constraints=True):
+        if source_in(text):
+            lines.append(change(text, Where(str(file), number, text, text.split()[-1])))
+        elif (local := local_path(text)) and not local.startswith("/"):
+            lines.append(text.replace(local, normpath(file.parent / local), 1))
+        else:
+            lines.append(text)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def has_sources(path: Path) -> bool:
+    """Whether a line of the file, or of one that it includes, names a source."""
+    return kind_of(path) == LINES and any(source_in(text) for _, _, text in _statements(path))
 
 
 def find_line(path: Path, name: str) -> Where | None:
@@ -165,8 +191,13 @@ def _requirement(file: Path, number: int, text: str) -> Line | None:
     return Line(file, number, text, name, marker, hashes)
 
 
-def _statements(path: Path, *, seen: set[Path] | None = None) -> Iterator[tuple[Path, int, str]]:
-    """The logical lines of a file and of those it includes with ``-r``: file, number, text."""
+def _statements(
+    path: Path, *, seen: set[Path] | None = None, constraints: bool = False
+) -> Iterator[tuple[Path, int, str]]:
+    """The logical lines of a file and of those it includes with ``-r``: file, number, text.
+
+    With ``constraints`` also the lines that name constraints, with the whole path.
+    """
     seen = set() if seen is None else seen
     if path in seen or not path.is_file():
         return
@@ -175,7 +206,10 @@ def _statements(path: Path, *, seen: set[Path] | None = None) -> Iterator[tuple[
         if not text.startswith(_INCLUDES):
             yield path, number, text
         elif not text.startswith(("-c", "--constraint")) and (included := _included(path, text)) is not None:
-            yield from _statements(included, seen=seen)
+            yield from _statements(included, seen=seen, constraints=constraints)
+        elif constraints:
+            included = _included(path, text)
+            yield path, number, f"-c {included}" if included is not None else text
 
 
 def _logical_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -3,30 +3,37 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import tomli_w
 
 from imagewright.dataclass import dataclass
-from imagewright.errors import ImagewrightError, LockError
+from imagewright.errors import ImagewrightError, LockError, Where
 from imagewright.packages.pypi.allowed import Allowed, allowed_by_lines, check_allowed
+from imagewright.packages.pypi.built import BuiltWheels, WheelBuilder
+from imagewright.packages.pypi.find_sdist import find_sdist
 from imagewright.packages.pypi.indexes import Indexes, configure_indexes
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.poetry_lock import read_poetry_lock
-from imagewright.packages.pypi.project import Sources, project_sources, read_project
+from imagewright.packages.pypi.project import Sources, project_itself, project_sources, read_project
+from imagewright.packages.pypi.project_source_requirements import project_source_requirements
 from imagewright.packages.pypi.pylock import ChosenWheel, Pin, choose_wheels, pin_wheels, write_lock
-from imagewright.packages.pypi.request import Request, check_request
+from imagewright.packages.pypi.pylock_tags import holds
+from imagewright.packages.pypi.request import Request, check_request, place
 from imagewright.packages.pypi.request_extra_args import ExtraArgs, parse_extra_args
-from imagewright.packages.pypi.requirements_file import read_lines, read_options
+from imagewright.packages.pypi.requirements_file import has_sources, read_lines, read_options, with_sources_changed
 from imagewright.packages.pypi.resolve_default_index import default_index_config
-from imagewright.packages.pypi.resolve_errors import explain
+from imagewright.packages.pypi.resolve_errors import explain, where_of
 from imagewright.packages.pypi.resolve_errors_network import explain_network
 from imagewright.packages.pypi.resolve_other_wheels import other_wheels
+from imagewright.packages.pypi.resolve_said import read_said
 from imagewright.packages.pypi.resolve_uv import Compiled, Uv, run_uv
 from imagewright.packages.pypi.selection import Selection
+from imagewright.packages.pypi.source import Source
+from imagewright.packages.pypi.source_requirement import SourceRequirement, source_requirement
 from imagewright.packages.pypi.uv_lock import export
 from imagewright.spec.requirements import PROJECT, PYLOCK, SCRIPT
 
@@ -49,7 +56,7 @@ class Resolution:
 class _Found:
     """A lock for the target or for more, what to take of it, and which of its files are allowed.
 
-    ``every_hash`` says who wants every file to be allowed by a hash.
+    ``every_hash`` says who wants every file to be allowed by a hash. ``sources`` come to the lock's packages.
     """
 
     text: str
@@ -58,13 +65,15 @@ class _Found:
     allowed: Mapping[str, Allowed] = field(default_factory=dict)
     every_hash: str = ""
     notes: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """How uv is asked: `resolve`'s own arguments."""
+    """How uv is asked: `resolve`'s own arguments, and what was built for it."""
 
     uv: Uv
+    built: BuiltWheels
     pip: PipSettings
     offline: bool
     upgrade: bool
@@ -84,66 +93,122 @@ def resolve(
     previous: str = "",
     fixed: Sequence[tuple[str, str]] = (),
     present: Sequence[tuple[str, str]] = (),
+    builder: WheelBuilder | None = None,
+    forbidden_by: str = "",
 ) -> Resolution:
     """Let uv resolve the request for its target, or take what a lock says for it.
 
     ``previous`` is an earlier lock whose versions are kept where they still fit; ``upgrade`` forgets it and asks the
     index anew. ``fixed`` are names and versions that the base image has where wheels go: no other version is taken.
     ``present`` are those that it has elsewhere: they are taken where they fit. ``offline`` uses uv's cache alone.
-    ``pin`` is asked for the digests and sizes that the index does not tell.
+    ``pin`` is asked for the digests and sizes that the index does not tell. ``builder`` makes wheels of what has none;
+    without one, which ``forbidden_by`` may have asked for, such things are refused.
 
     Raises:
         SpecError, LockError: The request cannot be understood, or not be satisfied.
+        BuildError, SandboxError: A wheel cannot be built.
         NetworkError, CredentialsError: The index cannot be asked.
         IntegrityError: A wheel is not one of those that a requirements file allows by its hashes.
     """
-    check_request(request)
-    if not request.requirements and request.requirements_file is None:
-        return Resolution((), write_lock((), request.target))
     extra = parse_extra_args(request.extra_args, kind=request.kind, where=request.where)
-    found = _find(request, extra, _Asking(uv, pip, offline, upgrade, previous, fixed, present))
-    with _placed(request):
-        chosen = choose_wheels(
-            found.text, request.target, directory=found.directory, selection=found.selection, allowed=found.allowed
-        )
-        _check_fixed(chosen, fixed)
-    wheels = pin_wheels(chosen, pin)
-    check_allowed(wheels, found.allowed, all_of_them=found.every_hash)
+    with TemporaryDirectory(prefix="imagewright-wheels-") as folder:
+        built = BuiltWheels(builder, Path(folder).resolve(), extra.only_binary, forbidden_by)
+        check_request(request, builds=built.may(""), forbidden_by=built.forbidden_by)
+        if not request.requirements and request.requirements_file is None:
+            return Resolution((), write_lock((), request.target))
+        found = _find(request, extra, _Asking(uv, built, pip, offline, upgrade, previous, fixed, present))
+        with _placed(request):
+            chosen = choose_wheels(
+                found.text,
+                request.target,
+                directory=found.directory,
+                selection=found.selection,
+                allowed=found.allowed,
+                may_build=built.may,
+                forbidden_by=built.forbidden_by,
+                root=request.directory,
+            )
+            _check_fixed(chosen, fixed)
+            wheels = tuple(sorted(_locked(chosen, found.sources, built, pin)))
+        check_allowed(wheels, found.allowed, all_of_them=found.every_hash)
     return Resolution(wheels, write_lock(wheels, request.target), found.notes)
 
 
+def _locked(
+    chosen: Sequence[ChosenWheel], sources: Sequence[Source], built: BuiltWheels, pin: Pin
+) -> Iterator[LockedWheel]:
+    """The wheels, pinned: those of indexes, those that were built, and those that are built now."""
+    for one in chosen:
+        if one.source is not None:
+            yield built.add(one.source)
+        elif known := built.of(one.url):
+            yield known
+        else:
+            yield from pin_wheels([one], pin)
+    for source in sources:
+        yield built.add(source)
+
+
 def _find(request: Request, extra: ExtraArgs, asking: _Asking) -> _Found:
-    file = request.requirements_file
+    file, project = request.requirements_file, project_itself(request)
+    own = (project,) if project is not None else ()
     if file is None:
         return _compile(request, extra, asking, Sources(()))
     if request.kind == PYLOCK:
-        return _Found(file.read_text(encoding="utf-8-sig"), file.parent, extra.selection)
+        return _Found(file.read_text(encoding="utf-8-sig"), file.parent, extra.selection, sources=own)
     if request.kind == "uv.lock":
-        exported = export(request, asking.uv, extra.selection, offline=asking.offline)
+        exported = export(request, asking.uv, extra.selection, offline=asking.offline, project=request.install_project)
         return _Found(exported.compiled.text, exported.compiled.directory, notes=exported.notes)
     if request.kind == "poetry.lock":
-        return _poetry(request, extra, asking)
+        found = _poetry(request, extra, asking)
+        return replace(found, sources=(*found.sources, *own))
     if request.kind == SCRIPT and not request.requirements and file.with_name(f"{file.name}.lock").is_file():
         read_project(file, request)
         exported = export(request, asking.uv, extra.selection, script=file, offline=asking.offline)
         return _Found(exported.compiled.text, exported.compiled.directory)
     if request.kind in (PROJECT, SCRIPT):
-        return _compile(request, extra, asking, project_sources(request, file, extra.selection))
+        named = project_source_requirements(request, file, extra.selection, asking.uv.environ)
+        overrides = [asking.built.requirement(one, request.where) for one in named]
+        sources = project_sources(request, file, extra.selection)
+        return _compile(request, extra, asking, sources, overrides=overrides, project=project)
     allowed = allowed_by_lines(read_lines(file), request.target)
     wants_all = extra.require_hashes or read_options(file, asking.uv.environ).require_hashes
     every = "--require-hashes" if wants_all else ""
-    return _compile(request, extra, asking, Sources((file,)), allowed=allowed, every_hash=every)
+    if not has_sources(file):
+        return _compile(request, extra, asking, Sources((file,)), allowed=allowed, every_hash=every, project=project)
+    with TemporaryDirectory(prefix="imagewright-lines-") as folder:
+        lines = Path(folder) / file.name
+        lines.write_text(_lines_with_wheels(file, request, asking), encoding="utf-8")
+        return _compile(request, extra, asking, Sources((lines,)), allowed=allowed, every_hash=every, project=project)
+
+
+def _lines_with_wheels(file: Path, request: Request, asking: _Asking) -> str:
+    """The file's lines, with a wheel in place of every source."""
+
+    def change(text: str, where: Where) -> str:
+        return _with_wheel(text, Path(where.file).parent, request, asking, where)
+
+    return with_sources_changed(file, change)
+
+
+def _with_wheel(text: str, folder: Path, request: Request, asking: _Asking, where: Where | None) -> str:
+    """A requirement with a wheel in place of its source, "" when its marker does not hold."""
+    wanted = source_requirement(text, folder, request.directory, asking.uv.environ, where=where)
+    if wanted is None:
+        return text
+    return asking.built.requirement(wanted, where, named=text) if holds(wanted.marker, request.target) else ""
 
 
 def _poetry(request: Request, extra: ExtraArgs, asking: _Asking) -> _Found:
     with _placed(request):
         pins = read_poetry_lock(request, extra.selection)
     if not pins.requirements:
-        return _Found(write_lock((), request.target), request.directory)
+        return _Found(write_lock((), request.target), request.directory, sources=pins.sources)
     with TemporaryDirectory(prefix="imagewright-poetry-") as folder:
         project = Path(folder) / PROJECT
         project.write_text(tomli_w.dumps(pins.as_project()), encoding="utf-8")
-        return _compile(request, extra, asking, Sources((project,), ("--no-deps",)), allowed=pins.allowed)
+        found = _compile(request, extra, asking, Sources((project,), ("--no-deps",), sdists=True), allowed=pins.allowed)
+        return replace(found, sources=pins.sources)
 
 
 def _compile(
@@ -154,8 +219,10 @@ def _compile(
     *,
     allowed: Mapping[str, Allowed] | None = None,
     every_hash: str = "",
+    overrides: Sequence[str] = (),
+    project: Source | None = None,
 ) -> _Found:
-    uv = asking.uv
+    uv, built = asking.uv, asking.built
     indexes = configure_indexes(request, extra, asking.pip, uv.environ)
     arguments = [*indexes.arguments, *extra.uv, *sources.arguments]
     config = default_index_config(uv, indexes.environment, request.directory)
@@ -163,22 +230,63 @@ def _compile(
     arguments += ["--offline"] if asking.offline else []
     # --upgrade forgets what uv would take for an earlier lock, and that is how it learns what is present.
     arguments += ["--refresh" if asking.present else "--upgrade"] if asking.upgrade else []
-    compiled = run_uv(
-        uv,
-        request.requirements,
-        sources.files,
-        request.target,
-        directory=request.directory,
-        arguments=arguments,
-        environment=indexes.environment,
-        previous=_preferences(asking.present) or ("" if asking.upgrade else asking.previous),
-        constraints=[*request.constraints, *(f"{name}=={version}" for name, version in asking.fixed)],
-    )
+    requirements = [
+        line
+        for text in request.requirements
+        if (line := _with_wheel(text, request.directory, request, asking, place(request.where, text)))
+    ]
+    if project is not None:
+        extras = f"[{','.join(extra.selection.extras)}]" if extra.selection.extras else ""
+        requirements.append(built.requirement(SourceRequirement(project, extras), request.where))
+
+    def asked() -> Compiled:
+        return run_uv(
+            uv,
+            requirements,
+            sources.files,
+            request.target,
+            directory=request.directory,
+            arguments=[*arguments, *([f"--find-links={built.folder}"] if built else [])],
+            environment=indexes.environment,
+            previous=_preferences(asking.present) or ("" if asking.upgrade else asking.previous),
+            constraints=[*request.constraints, *(f"{name}=={version}" for name, version in asking.fixed)],
+            overrides=overrides,
+            sources=sources.sdists and built.may(""),
+        )
+
+    compiled = asked()
+    while compiled.status != 0 and _built_more(compiled.said, request, asking, arguments, indexes):
+        compiled = asked()
     if compiled.status != 0:
         failed = _explained(compiled, request, uv, indexes, arguments)
-        raise _with_fixed(failed, compiled.said, asking.fixed)
+        raise _with_fixed(_with_forbidden(failed, built), compiled.said, asking.fixed)
     notes = (f"pip's settings are passed on to uv: {'; '.join(indexes.notes)}",) if indexes.notes else ()
     return _Found(compiled.text, compiled.directory, allowed=allowed or {}, every_hash=every_hash, notes=notes)
+
+
+def _built_more(said: str, request: Request, asking: _Asking, arguments: Sequence[str], indexes: Indexes) -> bool:
+    """Build wheels of what has none for the target, by what uv said; whether there is a new one.
+
+    Wheels are preferred, as by pip's --prefer-binary: this comes after no resolution was found with wheels alone.
+    """
+    before = len(asking.built)
+    facts = read_said(said)
+    for term in facts.without_wheel:
+        if not asking.built.may(term.name):
+            continue
+        source = find_sdist(term, facts, request, asking.uv, arguments, indexes.environment)
+        if source is not None and not asking.built.has(source.name, source.version):
+            asking.built.add(source, where_of(request, term.name))
+    return len(asking.built) > before
+
+
+def _with_forbidden(error: ImagewrightError, built: BuiltWheels) -> ImagewrightError:
+    """Say who forbids to build what has no wheel."""
+    forbidden_by = built.forbids(error.what.partition(" ")[0])
+    if error.code == "IW203" and forbidden_by:
+        error.why = (*error.why, f"{forbidden_by} allows wheels only")
+        error.fix = (f"take it out of {forbidden_by}, and it is built", *error.fix)
+    return error
 
 
 def _explained(

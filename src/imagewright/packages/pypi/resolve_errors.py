@@ -45,7 +45,7 @@ def _missing(name: str, said: Said, request: Request) -> LockError:
             *([f"did you mean {guess!r}?"] if guess and guess != name else []),
             'if it is private, name its index: ImageSpec(pip_extra_index_url=["https://..."]) or UV_INDEX',
         ],
-        where=_where(request, name),
+        where=where_of(request, name),
     )
 
 
@@ -70,7 +70,7 @@ def _without_wheel(term: Term, said: Said, request: Request, other_wheels: Other
             f"choose another version of {term.name}" + (", or another python_version or platform" if others else ""),
             f"or make the wheel where it can be compiled: pip wheel '{pin}'; pip_extra_args='--find-links FOLDER'",
         ],
-        where=_where(request, term.name),
+        where=where_of(request, term.name),
     )
 
 
@@ -79,7 +79,7 @@ def _other_python(term: Term, python: str, request: Request) -> LockError:
         f"{term} needs Python {python}, and image {request.image!r} has Python {request.target.python}",
         code="IW202",
         fix=f"set python_version, or choose another version of {term.name}",
-        where=_where(request, term.name),
+        where=where_of(request, term.name),
     )
 
 
@@ -100,7 +100,7 @@ def _without_version(said: Said, request: Request) -> LockError:
             f"choose another version of {term.name}",
             *(['or trust all indexes alike: pip_extra_args="--index-strategy unsafe-best-match"'] if on_other else []),
         ],
-        where=_where(request, term.name),
+        where=where_of(request, term.name),
     )
 
 
@@ -180,8 +180,8 @@ def _spaced(requirement: Requirement) -> str:
     return f"{requirement.name} {requirement.specifier}".strip()
 
 
-def _where(request: Request, name: str) -> Where | None:
-    """Where the user asks for a package, if it was the user."""
+def where_of(request: Request, name: str) -> Where | None:
+    """Where the user asks for a package; the spec where it is another package that does."""
     wanted = canonicalize_name(name)
     for text in request.requirements:
         written = re.match(r"[A-Za-z0-9._-]+", text)

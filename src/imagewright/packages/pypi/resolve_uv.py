@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 
 from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SandboxError
@@ -67,8 +68,13 @@ def run_uv(
     previous: str = "",
     platform: str = "",
     constraints: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    sources: bool = False,
 ) -> Compiled:
     """Resolve for the target with wheels alone. Versions in the lock ``previous`` are kept where they still fit.
+
+    With ``sources`` a version that has only an sdist is taken as well. uv builds one to learn what it needs: only
+    together with ``--no-deps``, when it does not ask that, is nothing built.
 
     ``files`` are of pip's kind, projects or scripts. ``platform`` is uv's flag for it where that is not to be the target's.
 
@@ -80,20 +86,37 @@ def run_uv(
         "--no-header", "--no-annotate", *arguments, *(["-"] if requirements else []), *map(str, files),
     ]  # fmt: skip
     text = "".join(f"{requirement}\n" for requirement in requirements)
+    if sources and "--no-deps" not in arguments:
+        raise AssertionError("uv would run build backends on this machine")
     return _run(
-        uv, ("pip", "compile"), rest, directory, environment, text=text, previous=previous, constraints=constraints
+        uv,
+        ("pip", "compile"),
+        rest if sources else ["--no-build", *rest],
+        directory,
+        environment,
+        text=text,
+        previous=previous,
+        files={"constraints": constraints, "overrides": overrides},
     )
 
 
 def export_lock(
-    uv: Uv, folder: Path, *, script: Path | None = None, arguments: Sequence[str], offline: bool = False
+    uv: Uv,
+    folder: Path,
+    *,
+    script: Path | None = None,
+    arguments: Sequence[str],
+    offline: bool = False,
+    project: bool = False,
 ) -> Compiled:
     """What ``uv.lock`` in ``folder`` (or the lock of ``script``) says, as a lock that knows several environments.
 
     uv's own configuration counts and no setting of the spec does: the lock has every file's address and digest.
+    ``project``: the project itself is one of the packages.
     """
     rest = [
-        *(["--script", str(script)] if script else ["--no-emit-project"]), "--no-header", *arguments,
+        "--no-build",
+        *(["--script", str(script)] if script else [] if project else ["--no-emit-project"]), "--no-header", *arguments,
         *(["--offline"] if offline else []),
     ]  # fmt: skip
     return _run(uv, ("export",), rest, folder, {})
@@ -108,23 +131,24 @@ def _run(
     *,
     text: str = "",
     previous: str = "",
-    constraints: Sequence[str] = (),
+    files: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Compiled:
     environ = {name: value for name, value in {**uv.environ, **environment}.items() if name not in _NOT_PASSED}
     for name, value in _DEFAULTS.items():
         environ.setdefault(name, value)
     common = [
-        "--format=pylock.toml", f"--python={sys.executable}", "--no-python-downloads", "--no-build",
+        "--format=pylock.toml", f"--python={sys.executable}", "--no-python-downloads",
         f"--cache-dir={uv.cache}", "--no-progress", "--color=never",
     ]  # fmt: skip
     with TemporaryDirectory(prefix="imagewright-lock-") as folder:
         lock = Path(folder).resolve() / "pylock.toml"
         if previous:
             lock.write_text(previous, encoding="utf-8")
-        if constraints:
-            limits = lock.with_name("constraints.txt")
-            limits.write_text("".join(f"{constraint}\n" for constraint in constraints), encoding="utf-8")
-            common.append(f"--constraints={limits}")
+        for flag, lines in files.items():
+            if lines:
+                named = lock.with_name(f"{flag}.txt")
+                named.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                common.append(f"--{flag}={named}")
         try:
             said = subprocess.run(
                 [uv.program(), *command, *common, f"--output-file={lock}", *rest],

@@ -25,8 +25,10 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-def export(request: Request, uv: Uv, selection: Selection, *, script: Path | None = None, offline: bool) -> Exported:
-    """The packages of the lock that the selection takes, for any environment that the lock is for.
+def export(
+    request: Request, uv: Uv, selection: Selection, *, script: Path | None = None, offline: bool, project: bool = False
+) -> Exported:
+    """The packages of the lock that the selection takes, for any environment that the lock is for. ``project``: itself too.
 
     The lock is compared with its pyproject.toml (uv's ``--locked``), unless that would run a build backend or needs
     another Python than the one here: then it is taken as it is, and a note says so.
@@ -40,13 +42,15 @@ def export(request: Request, uv: Uv, selection: Selection, *, script: Path | Non
     flags = [] if script else uv_export_flags(selection)
     unsure = "" if script else _asks_a_backend(folder)
     if not unsure:
-        compiled = export_lock(uv, folder, script=script, arguments=[*flags, "--locked"], offline=offline)
+        compiled = export_lock(
+            uv, folder, script=script, arguments=[*flags, "--locked"], offline=offline, project=project
+        )
         if compiled.status == 0:
             return Exported(compiled)
         if "incompatible with the" not in compiled.said or "Python requirement" not in compiled.said:
             raise _explained(compiled.said, request, uv, script)
         unsure = "the Python that runs imagewright is not one of the project's"
-    compiled = export_lock(uv, folder, script=script, arguments=[*flags, "--frozen"], offline=offline)
+    compiled = export_lock(uv, folder, script=script, arguments=[*flags, "--frozen"], offline=offline, project=project)
     if compiled.status != 0:
         raise _explained(compiled.said, request, uv, script)
     return Exported(compiled, (f"uv.lock is taken as it is, not compared with pyproject.toml: {unsure}",))
