@@ -90,7 +90,7 @@ def test_a_builder_goes_by_its_exact_name() -> None:
 NOT_YET = {
     "conda_packages": ["gdal"],
     "pip_secret_mounts": [("a", "b")],
-    "builder_config": {"uv_image": "x"},
+    "builder_config": {"buildkit_image": "x"},
     "builder_options": {"nonsense": 1},
 }
 

@@ -6,6 +6,7 @@ from imagewright.build.destination import target_reference
 from imagewright.build.session import Session
 from imagewright.builders.protocol import Build
 from imagewright.errors import LockError, SpecError
+from imagewright.events import Noted
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
@@ -15,10 +16,11 @@ _NOT_YET = {
     "conda_packages": "conda packages",
     "conda_channels": "conda packages",
     "pip_secret_mounts": "with secrets",
-    "registry_config": "with a registry configuration of its own",
-    "builder_config": "with other images of tools",
 }
 """Fields that it does not build yet, and what they are in words. None of them is ever passed over in silence."""
+
+UNNEEDED_CONFIG = frozenset({"uv_image", "micromamba_image"})
+"""What ``builder_config`` may name: images that flytekit's builder takes its tools from. None is needed here."""
 
 BUILDER_OPTIONS = frozenset({"allow_bad_record", "command_network", "command_timeout"}) | BUILDING
 
@@ -32,6 +34,8 @@ class NativeBuilder:
         reference = target_reference(spec, session)
 
         def run() -> Reference:
+            for name in spec.builder_config:
+                session.listen(Noted(f"builder_config: no {name} is needed, the native builder brings its own tools"))
             if len(platforms) > 1:
                 from imagewright.build.platforms import build_platforms
 
@@ -62,6 +66,14 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
             f"the native builder has no option {unknown[0]!r}",
             code="IW204",
             why=f"builder_options it knows: {', '.join(sorted(BUILDER_OPTIONS))}",
+            where=spec.where_of(unknown[0]),
+        )
+    if unknown := sorted(set(spec.builder_config) - UNNEEDED_CONFIG):
+        raise LockError(
+            f"the native builder has no use for {unknown[0]!r} in builder_config",
+            code="IW204",
+            why=f"it knows {' and '.join(sorted(UNNEEDED_CONFIG))}, the images of flytekit's tools, and needs neither",
+            fix=f"leave {unknown[0]} out",
             where=spec.where_of(unknown[0]),
         )
     names = spec.builder_options.get("allow_bad_record", ())

@@ -26,7 +26,7 @@ def build(app: App, file: Path, dry_run: bool, force: bool, upgrade: bool, locke
     The references of the images, by digest, are all that goes to stdout: docker run $(imagewright build app.py)
     """
     specs = specs_in(read_file(file))
-    session = session_of(app, upgrade=upgrade, locked=locked)
+    session = session_of(app, upgrade=upgrade, locked=locked, specs=specs)
     if dry_run:
         from imagewright.cli.dry_run import (  # the resolver: an image that is there needs none
             as_json,

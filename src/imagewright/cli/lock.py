@@ -40,8 +40,8 @@ def lock(app: App, file: Path, show: bool, upgrade: bool, locked: bool) -> None:
     They are pylock.toml files (PEP 751), which pip and uv can read. As long as one is there, its image is made of exactly what it
     lists. When an image asks for something else, what still fits keeps its version.
     """
-    session = session_of(app, upgrade=upgrade, locked=locked)
     specs = specs_in(read_file(file))
+    session = session_of(app, upgrade=upgrade, locked=locked, specs=specs)
     if locked:
         check_locked(specs)
     texts: dict[str, str] = {}

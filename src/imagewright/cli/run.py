@@ -69,7 +69,8 @@ def run(
     inputs = read_inputs(graph, rest, program=program, own=own)
     try:
         if container:
-            session = session_of(app, upgrade=upgrade, locked=locked)
+            named = [spec for node in graph.nodes if (spec := spec_of(node.template)) is not None]
+            session = session_of(app, upgrade=upgrade, locked=locked, specs=named)
             value = _in_containers(app, file, _limited(graph, app.settings.timeout), inputs, session, force=force)
         else:
             value = _here(app, file, graph, inputs)

@@ -1,5 +1,6 @@
 """The surroundings of a build, from the settings."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from imagewright.build.session import Session
 from imagewright.cli.app import App
 from imagewright.errors import StoreError, UsageError
 from imagewright.events import Noted
+from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 from imagewright.transport import Transport
 
@@ -17,8 +19,10 @@ Signature: 8a477f597d28d172789f06886806bc55
 """
 
 
-def session_of(app: App, *, upgrade: bool = False, locked: bool = False) -> Session:
+def session_of(app: App, *, upgrade: bool = False, locked: bool = False, specs: Iterable[ImageSpec] = ()) -> Session:
     """The session that a command builds in. Its cache folder is there and marked as one.
+
+    The logins that ``specs`` bring along (``registry_config``) go before the machine's.
 
     Raises:
         UsageError: It should be both, resolved anew and as it is locked.
@@ -28,7 +32,7 @@ def session_of(app: App, *, upgrade: bool = False, locked: bool = False) -> Sess
         raise UsageError("--locked and --upgrade cannot be had together", fix="leave one of them out")
     settings = app.settings
     mark_cache(settings.cache_dir)
-    return Session(
+    session = Session(
         cache_dir=settings.cache_dir,
         environ=app.environ,
         registry=settings.registry,
@@ -44,6 +48,11 @@ def session_of(app: App, *, upgrade: bool = False, locked: bool = False) -> Sess
         listen=app.console.listen,
         transport=transport_of(app),
     )
+    if not specs:
+        return session
+    from imagewright.build.registry_config import with_registry_configs
+
+    return with_registry_configs(specs, session)
 
 
 def transport_of(app: App) -> Transport:
