@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from imagewright.flow.task import task
     from imagewright.flow.workflow import workflow
     from imagewright.spec import ImageSpec
+    from imagewright.spec.copy_mode import CopyFileDetection
 
-__all__ = ["ImageSpec", "task", "workflow"]
+__all__ = ["CopyFileDetection", "ImageSpec", "task", "workflow"]
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CopyFileDetection": "imagewright.spec.copy_mode",
     "ImageSpec": "imagewright.spec",
     "task": "imagewright.flow.task",
     "workflow": "imagewright.flow.workflow",

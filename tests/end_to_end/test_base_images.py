@@ -316,6 +316,10 @@ def test_a_base_of_a_registry_is_mounted_and_its_tag_is_locked(
         assert f"mounted {bases.debian.descriptor.digest}" in built.stderr
         assert f"uploaded {bases.debian.descriptor.digest}" not in built.stderr
 
+        (tmp_path / "other.py").write_text(APP.format(name="other", spec=spec.replace("six==1.16.0", "six==1.17.0")))
+        other = imagewright("build", "other.py", "--progress", "plain", **environ)
+        assert f"base {place}/upstream/python:3.11 remembered" in other.stderr
+
         second = publish("second")
         again = imagewright("build", "--force", "app.py", "--progress", "plain", **environ)
         assert again.stdout == built.stdout

@@ -46,7 +46,7 @@ def ensure(spec: ImageSpec, session: Session, *, force: bool = False) -> Referen
 
 
 def ensure_all(specs: Iterable[ImageSpec], session: Session, *, force: bool = False) -> dict[ImageSpec, Reference]:
-    """Every distinct spec's image, built in parallel. Specs with one content, name and registry are built once.
+    """Every distinct spec's image, built in parallel. Specs with one content, name, registry and builder are built once.
 
     Raises:
         LockError: The session's ``locked`` or ``upgrade`` does not go together with the lock files that there are (IW209).
@@ -56,8 +56,8 @@ def ensure_all(specs: Iterable[ImageSpec], session: Session, *, force: bool = Fa
         from imagewright.build.lock_check import check_lock_files  # TOML, which an image that is there does not pay
 
         check_lock_files(specs, session)
-    wanted = {spec: target_reference(spec, session) for spec in specs}
-    distinct = {reference: spec for spec, reference in wanted.items()}
+    wanted = {spec: (target_reference(spec, session), session.builder or spec.builder or "") for spec in specs}
+    distinct = {image: spec for spec, image in wanted.items()}
     made = run_all(lambda spec: ensure(spec, session, force=force), distinct.values(), jobs=BUILDS)
     pinned = dict(zip(distinct, made, strict=True))
-    return {spec: pinned[reference] for spec, reference in wanted.items()}
+    return {spec: pinned[image] for spec, image in wanted.items()}

@@ -101,6 +101,8 @@ def _pins_in(
         chosen = follow(packages, project, groups, extras, request.target)
     else:
         chosen = [package for package in packages if _wanted(package, groups, extras, request)]
+    if selection.without_directories:
+        chosen = [package for package in chosen if package.get("source", {}).get("type") != "directory"]
     return _pins(chosen, metadata.get("files", {}), folder, request)
 
 

@@ -10,7 +10,7 @@ class Selection:
     """What ``pip_extra_args`` selects of a project or a lock. Nothing is its dependencies alone: no extra, no dev group.
 
     ``only_groups`` leaves the project's own dependencies out. ``left_out`` are packages that are not installed,
-    ``left_out_kinds`` "workspace" or "local", all packages of that kind.
+    ``left_out_kinds`` "workspace" or "local", all packages of that kind; ``without_directories`` is Poetry's word for folders.
     """
 
     extras: tuple[str, ...] = ()
@@ -23,6 +23,7 @@ class Selection:
     all_packages: bool = False
     left_out: tuple[str, ...] = ()
     left_out_kinds: tuple[str, ...] = ()
+    without_directories: bool = False
 
     def given(self) -> frozenset[str]:
         """The names of the fields that say something."""
@@ -56,13 +57,16 @@ FLAGS: dict[str, tuple[str, bool | tuple[str, ...]]] = {
     "--no-install-workspace": ("left_out_kinds", ("workspace",)),
     "--no-emit-local": ("left_out_kinds", ("local",)),
     "--no-install-local": ("left_out_kinds", ("local",)),
+    "--no-directory": ("without_directories", True),
 }
 """Flags without a value, and what they mean."""
 
 _OF_PROJECT = frozenset({"extras", "all_extras", "groups"})
-_OF_POETRY = frozenset({"extras", "all_extras", "groups", "all_groups", "without_groups", "only_groups"})
+_OF_POETRY = frozenset(
+    {"extras", "all_extras", "groups", "all_groups", "without_groups", "only_groups", "without_directories"}
+)
 UNDERSTOOD: dict[str, frozenset[str]] = {
-    "uv.lock": frozenset(field.name for field in fields(Selection)),
+    "uv.lock": frozenset(field.name for field in fields(Selection)) - {"without_directories"},
     "poetry.lock": _OF_POETRY,
     "pylock.toml": _OF_PROJECT | {"all_groups", "without_groups"},
     "pyproject.toml": _OF_PROJECT,
