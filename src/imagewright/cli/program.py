@@ -27,6 +27,7 @@ COMMANDS = {
     "init": Entry("init", "Write a project with an image, a task and a test."),
     "run": Entry("run", "Run a workflow of a file, and print its result."),
     "build": Entry("build", "Build the images that a file names, where they are not there yet."),
+    "files": Entry("files", "List the files that go into the images, and what leaves others out."),
     "lock": Entry("lock", "Write the lock files of the images that a file names."),
     "shell": Entry("shell", "Start a shell in an image, or in the layers below one of its steps."),
     "image": Entry("image", "List, inspect, export and remove the images of the local store."),

@@ -89,8 +89,13 @@ def source_root_of(declared_in: str, directory: Path) -> Path:
     return Path(import_root(declared_in)) if os.path.isfile(declared_in) else directory
 
 
-def walk(top: str, ignored: Callable[[str, bool], bool]) -> Iterator[str]:
-    """The paths below ``top`` of what is not a folder, relative, with /. Links to folders are not followed."""
+def walk(
+    top: str, ignored: Callable[[str, bool], bool], environment: Callable[[str], object] = lambda path: None
+) -> Iterator[str]:
+    """The paths below ``top`` of what is not a folder, relative, with /. Links to folders are not followed.
+
+    ``environment`` is told of virtual environments, which are left out: they are this machine's.
+    """
     waiting = [""]
     while waiting:
         folder = waiting.pop()
@@ -103,9 +108,9 @@ def walk(top: str, ignored: Callable[[str, bool], bool]) -> Iterator[str]:
                     continue
                 if not is_folder:
                     yield path
-                elif not os.path.isfile(
-                    os.path.join(entry.path, "pyvenv.cfg")
-                ):  # a virtual environment: this machine's
+                elif os.path.isfile(os.path.join(entry.path, "pyvenv.cfg")):
+                    environment(path)
+                else:
                     waiting.append(path)
 
 

@@ -15,14 +15,25 @@ from imagewright.dataclass import dataclass
 GENERATED = frozenset({".git", "__pycache__", ".cache"})
 """Folders whose contents change by themselves. They never go into an image."""
 
+GENERATED_REASON = "bytecode, caches and git's own folder never go in"
+
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of an ignore file: ``pattern`` matches a path relative to the file's folder."""
+    """One line of an ignore file: ``pattern`` matches a path relative to the file's folder.
+
+    ``line`` is its number, and ``text`` what it says; ``file`` is relative to the root, or absolute above it.
+    """
 
     pattern: re.Pattern[str]
     negated: bool
     folders_only: bool = False
+    text: str = ""
+    line: int = 0
+    file: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
 
 
 def is_generated(name: str, is_folder: bool) -> bool:
@@ -45,44 +56,53 @@ class Ignores:
 
     def __post_init__(self) -> None:
         for name in (".dockerignore", ".flyteignore"):
-            if rules := tuple(_docker_rules(_lines(self.root / name))):
+            if rules := tuple(_docker_rules(_lines(self.root / name), name)):
                 self._docker.append(rules)
         self._above = _git_rules_above(self.root)
 
     def ignored(self, path: str, is_folder: bool) -> bool:
         """Whether ``path`` (relative to the root, with /) is left out; for a folder, whether all below it is."""
-        if is_generated(path.rpartition("/")[2], is_folder) or self._ignored_by_git(path, is_folder):
-            return True
-        return any(_ignored_by_docker(rules, path, is_folder) for rules in self._docker)
+        return self.why(path, is_folder) is not None
 
-    def _ignored_by_git(self, path: str, is_folder: bool) -> bool:
-        found = False
+    def why(self, path: str, is_folder: bool) -> str | None:
+        """What leaves ``path`` out, ``.gitignore:3: *.csv``, or None."""
+        if is_generated(path.rpartition("/")[2], is_folder):
+            return GENERATED_REASON
+        rule = self._by_git(path, is_folder) or next(
+            filter(None, (_by_docker(rules, path, is_folder) for rules in self._docker)), None
+        )
+        return str(rule) if rule else None
+
+    def _by_git(self, path: str, is_folder: bool) -> Rule | None:
+        """The rule of git's that leaves a path out."""
+        found: Rule | None = None
         for prefix, rules in self._above:
             found = _last_match(rules, prefix + path, is_folder, found)
         parts = path.split("/")
         for depth in range(len(parts)):
             folder = "/".join(parts[:depth])
             if folder not in self._git:
-                self._git[folder] = tuple(_git_rules(_lines(self.root / os.fsdecode(folder.encode()) / ".gitignore")))
+                lines = _lines(self.root / os.fsdecode(folder.encode()) / ".gitignore")
+                self._git[folder] = tuple(_git_rules(lines, f"{folder}/.gitignore".lstrip("/")))
             found = _last_match(self._git[folder], "/".join(parts[depth:]), is_folder, found)
         return found
 
 
-def _last_match(rules: tuple[Rule, ...], path: str, is_folder: bool, found: bool) -> bool:
+def _last_match(rules: tuple[Rule, ...], path: str, is_folder: bool, found: Rule | None) -> Rule | None:
     for rule in rules:
         if (is_folder or not rule.folders_only) and rule.pattern.fullmatch(path):
-            found = not rule.negated
+            found = None if rule.negated else rule
     return found
 
 
-def _ignored_by_docker(rules: tuple[Rule, ...], path: str, is_folder: bool) -> bool:
+def _by_docker(rules: tuple[Rule, ...], path: str, is_folder: bool) -> Rule | None:
     if is_folder and any(rule.negated for rule in rules):
-        return False  # something below may be let in again
-    found = False
+        return None  # something below may be let in again
+    found: Rule | None = None
     parents = [path[: match.start()] for match in re.finditer("/", path)]
     for rule in rules:
         if any(rule.pattern.fullmatch(piece) for piece in (*parents, path)):
-            found = not rule.negated
+            found = None if rule.negated else rule
     return found
 
 
@@ -95,7 +115,8 @@ def _git_rules_above(root: Path) -> list[tuple[str, tuple[Rule, ...]]]:
             return []  # not in a repository
         prefix = f"{folder.name}/{prefix}"
         folder = folder.parent
-        above.append((prefix, tuple(_git_rules(_lines(folder / ".gitignore")))))
+        file = folder / ".gitignore"
+        above.append((prefix, tuple(_git_rules(_lines(file), str(file)))))
     return above[::-1]
 
 
@@ -106,9 +127,9 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def _git_rules(lines: list[str]) -> list[Rule]:
+def _git_rules(lines: list[str], file: str) -> list[Rule]:
     rules = []
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         text = re.sub(r"(?<!\\)\s+$", "", line)
         if not text or text.startswith("#"):
             continue
@@ -119,13 +140,15 @@ def _git_rules(lines: list[str]) -> list[Rule]:
         if not text:
             continue
         anchored = "/" in text
-        rules.append(Rule(_pattern(text.lstrip("/"), anchored=anchored), negated, folders_only))
+        rules.append(
+            Rule(_pattern(text.lstrip("/"), anchored=anchored), negated, folders_only, line.strip(), number, file)
+        )
     return rules
 
 
-def _docker_rules(lines: list[str]) -> list[Rule]:
+def _docker_rules(lines: list[str], file: str) -> list[Rule]:
     rules = []
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
@@ -133,7 +156,7 @@ def _docker_rules(lines: list[str]) -> list[Rule]:
         text = (text[1:] if negated else text).strip().strip("/")
         text = "/".join(part for part in text.split("/") if part not in ("", "."))
         if text:
-            rules.append(Rule(_pattern(text, anchored=True), negated))
+            rules.append(Rule(_pattern(text, anchored=True), negated, False, line.strip(), number, file))
     return rules
 
 

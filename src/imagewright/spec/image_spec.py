@@ -189,9 +189,9 @@ class ImageSpec:
         """
         try:
             found: dict[str, Copied] = {}
-            if self._copy_mode is not CopyFileDetection.NO_COPY:
+            if self.copy_mode is not CopyFileDetection.NO_COPY:
                 found.update(
-                    (entry.path, entry) for entry in source_files(self._source_root, self._copy_mode, self.where.file)
+                    (entry.path, entry) for entry in source_files(self._source_root, self.copy_mode, self.where.file)
                 )
             found.update((entry.path, entry) for entry in copied_files(self.copy, self.directory))
         except Refused as refused:
@@ -374,7 +374,8 @@ class ImageSpec:
     # How
 
     @property
-    def _copy_mode(self) -> CopyFileDetection:
+    def copy_mode(self) -> CopyFileDetection:
+        """Which files below the source root go in: as it is said, else by whether there is a source root."""
         if self.source_copy_mode is not None:
             return self.source_copy_mode
         return CopyFileDetection.LOADED_MODULES if self.source_root else CopyFileDetection.NO_COPY
