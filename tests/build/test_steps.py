@@ -21,7 +21,7 @@ from imagewright.build.step import GIVEN, SCRATCH, Origin, Step
 from imagewright.cli.errors_text import error_lines
 from imagewright.cli.terminal import Terminal
 from imagewright.errors import BuildError, SandboxError
-from imagewright.events import Event, LayerReady, StepOutput, nobody
+from imagewright.events import Event, LayerReady, Listener, StepOutput, nobody
 from imagewright.layer.planned import InputFile, Inputs, Sink
 from imagewright.layer.read import entries, uncompressed
 from imagewright.oci.config import ImageConfig
@@ -71,16 +71,27 @@ class Files:
 class Bench:
     """A cache folder, and what was heard."""
 
-    def __init__(self, folder: Path, files: Mapping[str, Path] | None = None, jobs: int = 2) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        files: Mapping[str, Path] | None = None,
+        jobs: int = 2,
+        environ: Mapping[str, str] | None = None,
+        also: Listener = nobody,
+    ) -> None:
         self.folder = folder
         self.events: list[Event] = []
         self.store = Layout(folder / "store")
-        listen = self.events.append
+
+        def listen(event: Event) -> None:
+            self.events.append(event)
+            also(event)
+
         try:
             step_runner(ImageSpec(commands=["true"]), folder, nobody, this_platform())
         except SandboxError as error:
             pytest.skip(str(error))
-        steps = StepRunner(folder, find_bubblewrap(), listen)
+        steps = StepRunner(folder, find_bubblewrap(), listen, environ)
         self.workshop = Workshop(self.store, Records(folder / "layers"), Files(files or {}), jobs, listen, steps=steps)
 
     def publish(self, *layers: TarLayer | Step) -> Image:

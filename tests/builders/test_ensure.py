@@ -89,7 +89,6 @@ def test_a_builder_goes_by_its_exact_name() -> None:
 
 NOT_YET = {
     "conda_packages": ["gdal"],
-    "pip_secret_mounts": [("a", "b")],
     "builder_config": {"buildkit_image": "x"},
     "builder_options": {"nonsense": 1},
 }

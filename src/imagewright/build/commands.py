@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from imagewright.build.secrets import named_secrets
 from imagewright.build.step import Origin, Step
 from imagewright.errors import SpecError
 from imagewright.oci.config import ImageConfig
@@ -43,6 +44,7 @@ def command_steps(spec: ImageSpec, config: ImageConfig, below: Iterable[Digest])
             command_network(spec),
             Origin("commands", command, number, len(spec.commands), spec.where_of(command.partition("\n")[0])),
             ignored=IGNORED,
+            secrets=named_secrets(command, spec),
             timeout_seconds=command_timeout(spec),
         )
         keys.append(step.key)

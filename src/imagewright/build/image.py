@@ -78,7 +78,7 @@ def step_runner_of(spec: ImageSpec, platform: Platform, session: Session) -> "St
         return None
     from imagewright.build.run_step import step_runner
 
-    return step_runner(spec, session.cache_dir, session.listen, platform)
+    return step_runner(spec, session.cache_dir, session.listen, platform, session.environ)
 
 
 def _origin(base: BlobSource | None) -> BlobSource | None:

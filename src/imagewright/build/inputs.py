@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagewright.build.download import Downloads
+from imagewright.build.pip_secrets import with_pip_secrets
 from imagewright.build.session import Session
 from imagewright.errors import LockError
 from imagewright.oci.platform import Platform
@@ -74,7 +75,8 @@ def downloads(spec: ImageSpec, session: Session) -> Downloads:
         from imagewright.packages.pypi.indexes import logins_of
 
         nowhere = Target(Platform("linux", "amd64"), spec.python, "", ("", ""))
-        return logins_of(request_of(spec, nowhere), pip_settings(session), session.environ)
+        own = with_pip_secrets(spec, session)
+        return logins_of(request_of(spec, nowhere), pip_settings(own), own.environ)
 
     @cache
     def debian() -> "Mirrors":

@@ -101,6 +101,8 @@ def publish(
         return _Carried(layer, planned.key not in known, sent or pusher.push(layer.descriptor))
 
     missing = [planned for planned in own if planned.key not in known]
+    if workshop.steps is not None:
+        workshop.steps.check(plan.name, [planned for planned in missing if isinstance(planned, Step)])
     with quick_switches(), _downloads(missing, workshop.inputs, check):
         carried = _in_order(plan.layers, known.keys(), carry, workshop)
     layers = [one.layer for one in carried]

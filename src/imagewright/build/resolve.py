@@ -8,6 +8,7 @@ from typing import Literal
 from imagewright.build.ingredients import Ingredients
 from imagewright.build.inputs import pip_settings
 from imagewright.build.lock import Lock, requirements_of
+from imagewright.build.pip_secrets import with_pip_secrets
 from imagewright.build.portable import anchored
 from imagewright.build.remembered import RememberedLocks, question
 from imagewright.build.session import Session
@@ -38,6 +39,7 @@ def lock_of(
         _tell(spec, lock, "lock file", started, session)
         return lock
     parent = _parent(spec, platform, session, upgrade=upgrade, before=before)
+    session = with_pip_secrets(spec, session)
     pip = pip_settings(session)
     memory = RememberedLocks(session.locks_dir)
     asked = question(requirements, pip, session, parent)

@@ -5,9 +5,13 @@ import shutil
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 
+from imagewright.build.leaks import without_secrets
+from imagewright.build.redaction import Redactor
+from imagewright.build.secrets import read_secrets
 from imagewright.build.step import GIVEN, SCRATCH, Step
 from imagewright.build.step_failure import cannot_start, failed
 from imagewright.build.stepping import stepping_fields
@@ -37,19 +41,26 @@ _ONE_USER = "no ids are lent to this user (uidmap, /etc/subuid), so commands and
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A step on its way to where it runs: ``files`` are those of its inputs, by name."""
+    """A step on its way to where it runs: ``files`` are those of its inputs, ``secrets`` the values, by name."""
 
     image: str
     step: Step
     files: Mapping[str, Path]
     cache: Path
     bubblewrap: Bubblewrap
+    secrets: Mapping[str, bytes] = field(repr=False)
 
 
 class StepRunner:
-    """Runs the steps of builds below a cache folder. Safe to share between threads."""
+    """Runs the steps of builds below a cache folder. Safe to share between threads.
 
-    def __init__(self, cache: Path, bubblewrap: Bubblewrap, listen: Listener) -> None:
+    ``environ`` is what secrets are taken from.
+    """
+
+    def __init__(
+        self, cache: Path, bubblewrap: Bubblewrap, listen: Listener, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._environ = environ or {}
         self._cache = cache
         self._bubblewrap = bubblewrap
         self._listen = listen
@@ -59,11 +70,21 @@ class StepRunner:
         """End what runs at once; called from another thread."""
         self._stop.stop()
 
+    def check(self, name: str, steps: Iterable[Step]) -> None:
+        """See that the secrets of steps that are going to run are there, before anything is done.
+
+        Raises:
+            BuildError: IW305, one is not.
+        """
+        for step in steps:
+            read_secrets(step.secrets, self._environ, image=name)
+
     def run(self, name: str, step: Step, below: Sequence[StoredLayer], inputs: Inputs, out: Sink) -> DiffID:
         """Run a step of image ``name``, and write the layer of what it changed.
 
         Raises:
-            BuildError: IW301, the command failed, or took too long; IW302, what it left cannot be in a layer.
+            BuildError: IW301, the command failed, or took too long; IW302, what it left cannot be in a layer; IW305,
+                a secret is not there; IW306, it is in what the command left.
             SandboxError: IW601, the machine does not let the sandbox be made.
             StoreError: There is no space.
         """
@@ -77,7 +98,8 @@ class StepRunner:
                 self._listen(said)
 
         files = {given: inputs.path(file) for given, file in step.files}
-        job = _Job(name, step, files, self._cache, self._bubblewrap)
+        secrets = read_secrets(step.secrets, self._environ, image=name)
+        job = _Job(name, step, files, self._cache, self._bubblewrap, secrets)
         return do_apart(_run_step, job, layers=below, hear=hear, stop=self._stop)
 
 
@@ -99,13 +121,15 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             upper = work / "overlay"
             (upper / "upper").mkdir(parents=True)
             (upper / "upper").chmod(0o755)
-            command = _command(job.step, binds)
+            command = _command(job, binds)
             began = time.time()
             last: deque[str] = deque(maxlen=_KEPT_LINES)
 
+            redacted = Redactor(job.secrets.values()).redacted
+
             def said(line: str) -> None:
-                last.append(line)
-                place.say(line)
+                last.append(redacted(line))
+                place.say(last[-1])
 
             try:
                 ended = run(
@@ -117,6 +141,8 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
                 raise failed(job.step, job.image, ended, tuple(last), below=len(below), one_user=not place.several)
             ignored = (*mount_points(stack, command), *job.step.ignored)
             changes = difference(upper / "upper", stack, ignored=ignored, newest=began)
+            if job.secrets:
+                changes = without_secrets(changes, job.secrets, job.step, job.image)
             with LayerWriter(_Saying(place.say), encoder=Fast()) as writer:
                 write_changes(changes if place.several else with_owners(changes, below), writer)
             return writer.diff_id
@@ -135,17 +161,25 @@ class _Saying:
         return len(data)
 
 
-def _command(step: Step, binds: tuple[Bind, ...]) -> Command:
+def _command(job: _Job, binds: tuple[Bind, ...]) -> Command:
+    step = job.step
+    variables = {one.name: _variable(job.secrets[one.name]) for one in step.secrets if one.variable}
     return Command(
         step.argv,
-        step.env,
+        {**step.env, **variables},
         step.workdir,
         "0",
         binds,
         network=step.network,
         timeout_seconds=step.timeout_seconds,
         capabilities=STEP_CAPABILITIES,
+        secrets=job.secrets,
     )
+
+
+def _variable(value: bytes) -> str:
+    """What a shell would make of the file: without the line's end."""
+    return os.fsdecode(value.removesuffix(b"\n").removesuffix(b"\r"))
 
 
 def _given(step: Step, files: Mapping[str, Path], work: Path) -> tuple[Bind, ...]:
@@ -165,14 +199,18 @@ def _given(step: Step, files: Mapping[str, Path], work: Path) -> tuple[Bind, ...
     return (Bind(given, GIVEN), Bind(scratch, SCRATCH, writable=True))
 
 
-def step_runner(spec: ImageSpec, cache: Path, listen: Listener, platform: Platform) -> StepRunner | None:
+def step_runner(
+    spec: ImageSpec, cache: Path, listen: Listener, platform: Platform, environ: Mapping[str, str] | None = None
+) -> StepRunner | None:
     """What runs the spec's steps; None when it has none. Asked before any other work of a build.
 
     Raises:
         SandboxError: The machine lets no sandbox be made (IW601), or does not run programs of the platform (IW603), and
             these fields need it.
     """
-    return StepRunner(cache, sandbox_for(spec, cache, platform), listen) if stepping_fields(spec) else None
+    if not stepping_fields(spec):
+        return None
+    return StepRunner(cache, sandbox_for(spec, cache, platform), listen, environ)
 
 
 def sandbox_for(spec: ImageSpec, cache: Path, platform: Platform) -> Bubblewrap:

@@ -5,6 +5,7 @@ from dataclasses import field
 from functools import cached_property
 from typing import Literal
 
+from imagewright.build.secrets import StepSecret
 from imagewright.dataclass import dataclass
 from imagewright.errors import Where
 from imagewright.layer import writer as layer_writer
@@ -37,7 +38,7 @@ class Step:
     """A command, and everything that decides what it leaves. ``below`` are the keys of all layers under it, in order.
 
     ``files`` and ``texts`` are what it finds in `GIVEN`, by name. ``ignored`` is left out of the layer, as
-    `imagewright.sandbox.difference` takes it. A key is a promise of the same command on the same layers, not of the
+    `imagewright.sandbox.difference` takes it. Of ``secrets`` the names decide, and neither values nor where they are. A key is a promise of the same command on the same layers, not of the
     same bytes: a command may look at the clock or ask the network.
     """
 
@@ -51,6 +52,7 @@ class Step:
     files: tuple[tuple[str, InputFile], ...] = ()
     texts: tuple[tuple[str, str], ...] = ()
     ignored: tuple[str, ...] = ()
+    secrets: tuple[StepSecret, ...] = ()
     timeout_seconds: float | None = None
 
     @cached_property
@@ -72,6 +74,7 @@ class Step:
                     "files": [[name, file.digest] for name, file in self.files],
                     "texts": [list(pair) for pair in self.texts],
                     "ignored": list(self.ignored),
+                    **({"secrets": [[one.name, one.variable] for one in self.secrets]} if self.secrets else {}),
                 }
             )
         )

@@ -15,7 +15,6 @@ from imagewright.spec.identity import BUILDING
 _NOT_YET = {
     "conda_packages": "conda packages",
     "conda_channels": "conda packages",
-    "pip_secret_mounts": "with secrets",
 }
 """Fields that it does not build yet, and what they are in words. None of them is ever passed over in silence."""
 
@@ -95,6 +94,14 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
         from imagewright.build.from_source.options import build_options
 
         build_options(spec)
+    if spec.secrets:
+        from imagewright.build.secrets import check_secrets
+
+        check_secrets(spec)
+    if spec.pip_secret_mounts:
+        from imagewright.build.pip_secrets import check_pip_secrets
+
+        check_pip_secrets(spec)
     if isinstance(spec.base_image, ImageSpec):
         check_supported(replace(spec.base_image, platform=spec.platform))
     return spec.platforms

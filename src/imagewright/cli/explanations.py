@@ -205,6 +205,28 @@ Old packages name too few build requirements: builder_options={"build_requires":
 Wheels alone are installed with builder_options={"only_binary": True}.""",
     ),
     Explanation(
+        "IW305",
+        "a secret that a build needs is not on this machine",
+        """\
+`secrets` says which environment variable or which file has a secret, and `pip_secret_mounts` names files.
+One that is needed now is not there, is empty, or is too short to be kept out of what is shown.
+It is asked for before anything is done, and only when a command that names it has to run: what is in the cache needs none.""",
+        """\
+Set the variable in the environment of the build, or put the file where the error says.
+In CI, pass the secret to the step that runs `imagewright`.""",
+    ),
+    Explanation(
+        "IW306",
+        "a command leaves a secret in the image",
+        """\
+What a command changed is searched for the secrets that it named: as they are, quoted for URLs, in base64 and in hexadecimal.
+One was found in a file, a name, a link or an attribute, where whoever pulls the image could read it, so there is no layer.
+The usual case: `git clone https://user:TOKEN@...` writes the URL to `.git/config`.""",
+        """\
+Remove the file at the end of the same command, or let the program read `/run/secrets/NAME` itself:
+`curl --netrc-file /run/secrets/netrc`, `git -c credential.helper='store --file=/run/secrets/git-credentials' clone ...`.""",
+    ),
+    Explanation(
         "IW310",
         "a task failed",
         """\

@@ -15,6 +15,8 @@ from imagewright.sandbox.process import OnLine, ProcessEnd, Stop, run_process
 from imagewright.sandbox.stack import Stack
 from imagewright.sandbox.users import User, find_user
 
+SECRETS = "/run/secrets"
+
 # What root on the host could use in /proc to reach the host: docker hides and protects the same (its runtime spec's
 # maskedPaths and readonlyPaths). bwrap 0.11 leaves /proc/sys to whoever is the host's root, whatever capabilities it has.
 _PROTECTED = ("sys", "sysrq-trigger", "irq", "bus", "fs", "acpi", "scsi")
@@ -47,11 +49,12 @@ class Command:
     ``user`` is as in an image's config. With ``network`` the host's network, name servers and hosts are used.
     ``python`` is an interpreter in the image, by which the host's root becomes a ``user`` that is not root: then files
     have their owners. Without one, and for an ordinary user of the host, the host's user is shown as that user, and so
-    are all files of the image that it owns. ``capabilities`` are what root may do inside.
+    are all files of the image that it owns. ``capabilities`` are what root may do inside. ``secrets`` are files that it
+    alone can read below `SECRETS`, by name: they are in memory, and in no command line.
     """
 
     argv: tuple[str, ...]
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     workdir: str = "/"
     user: str = ""
     binds: tuple[Bind, ...] = ()
@@ -60,6 +63,7 @@ class Command:
     memory_bytes: int | None = None
     python: str = ""
     capabilities: tuple[str, ...] = CAPABILITIES
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +134,22 @@ def command_line(
     options = arguments(stack, command, user, root=root, upper=upper)
     if session:
         options.append("--new-session")
+    secrets = {name: _in_memory("imagewright-secret", value) for name, value in command.secrets.items()}
+    options += _secret_options(stack, secrets)
     # The options go through a file: on the command line, the environment's secrets would be for all users to see.
     file = _in_memory("imagewright-options", b"".join(os.fsencode(option) + b"\0" for option in options))
-    return [str(bubblewrap.path), "--args", str(file), "--", *argv], [file]
+    return [str(bubblewrap.path), "--args", str(file), "--", *argv], [file, *secrets.values()]
+
+
+def _secret_options(stack: Stack, secrets: Mapping[str, int]) -> list[str]:
+    """A folder in memory with these files, from descriptors."""
+    if not secrets:
+        return []
+    target = stack.resolve(SECRETS)
+    options = [*_folders(stack, os.path.dirname(target)), "--perms", "0700", "--tmpfs", target]
+    for name, descriptor in secrets.items():
+        options += ["--perms", "0400", "--file", str(descriptor), f"{target}/{name}"]
+    return [*options, "--remount-ro", target]
 
 
 def _in_memory(name: str, data: bytes) -> int:
@@ -201,6 +218,7 @@ def mount_points(stack: Stack, command: Command) -> tuple[str, ...]:
     """What bwrap makes in the upper folder for its mounts and is no work of the command: paths without leading slash."""
     targets = [stack.resolve(path) for path in ("/etc/resolv.conf", "/etc/hosts", "/sys")]
     targets += [stack.resolve(bind.target) for bind in command.binds]
+    targets += [stack.resolve(SECRETS)] if command.secrets else []
     targets += ["/dev", "/proc", *([] if stack.exists("/tmp") else ["/tmp"])]
     made = []
     for target in targets:

@@ -16,6 +16,7 @@ from imagewright.spec.container_fields import CONTAINER_CHECKS, check_env
 from imagewright.spec.copy_mode import MODES, CopyFileDetection
 from imagewright.spec.frozen import FrozenDict
 from imagewright.spec.refused import Refused as Refused  # for those who read fields
+from imagewright.spec.secret_fields import secret_sources
 
 LOCAL_REGISTRY = "local"
 DEFAULT_PLATFORM = "linux/amd64"
@@ -310,5 +311,6 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "install_project": _flag,
     "apt_snapshot": _apt_snapshot,
     **CONTAINER_CHECKS,
+    "secrets": secret_sources,
 }
 """Every field: flytekit's in their positional order, then our own. None is each one's default, but for ``name``."""

@@ -1,8 +1,8 @@
 """What an image is, as plain values: what is hashed into `ImageSpec.digest` and `ImageSpec.declared`.
 
 A field enters only when it differs from its default, so that a field that is added later changes no image that is there.
-Not in it: name, registry, builder, tag_format (where and who), secrets and registry_config (they decide who may read, not what
-is read), runtime_packages (not in the image), and where and when it was declared.
+Not in it: name, registry, builder, tag_format (where and who), pip_secret_mounts, where secrets come from, and registry_config
+(they decide who may read, not what is read), runtime_packages (not in the image), and where and when it was declared.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "builder_options": _plain,
     "builder_config": _plain,
     "install_project": bool,
+    "secrets": sorted,
     "labels": dict,
     "annotations": dict,
     "user": str,

@@ -88,6 +88,7 @@ class ImageSpec:
     builder_options: Mapping[str, Any]
     builder_config: Mapping[str, Any]
     install_project: bool
+    secrets: Mapping[str, str]
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     user: str | None
@@ -130,6 +131,7 @@ class ImageSpec:
         builder_config: Mapping[str, Any] | None = None,
         install_project: bool | None = None,
         *,
+        secrets: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
         annotations: Mapping[str, str] | None = None,
         user: str | int | None = None,
@@ -457,7 +459,8 @@ class ImageSpec:
 
 
 def _error(refused: Refused, where: Where) -> SpecError:
-    return SpecError(refused.what, fix=refused.fix, where=place.line_with(where, refused.part))
+    shown = Where(where.file, where.line) if refused.hidden else place.line_with(where, refused.part)
+    return SpecError(refused.what, fix=refused.fix, where=shown)
 
 
 def _portable(path: str | None) -> str | None:
