@@ -14,7 +14,7 @@ from imagewright.oci.reference import Reference, check_registry, check_repositor
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import ImageStore
-from imagewright.store.registry.logins import FirstOf, Login, NoLogin
+from imagewright.store.registry.logins import Credentials, FirstOf, Login, NoLogin
 from imagewright.store.registry.repository import Repository
 from imagewright.transport import is_loopback
 
@@ -68,6 +68,17 @@ def repository_of(reference: Reference, session: Session) -> Repository:
         session.transport,
         MachineLogins(session.environ),
         create=partial(_create, session),
+    )
+
+
+def readable_repository(reference: Reference, session: Session, credentials: Credentials | None = None) -> Repository:
+    """The repository, only to be read: no right to write is asked for. With this machine's logins, or others."""
+    return Repository(
+        reference.registry,
+        reference.repository,
+        session.transport,
+        credentials or MachineLogins(session.environ),
+        only_pulls=True,
     )
 
 

@@ -15,6 +15,7 @@ class Session:
 
     ``jobs`` bounds the threads that write layers; ``registry`` overrides every spec's own ("local" is the local store).
     ``upgrade`` resolves anew; ``locked`` wants a lock file for every image, and takes nothing that is not in it.
+    ``assume_exists``: an image whose registry cannot be asked is taken to be there.
     ``debian_mirror`` is ``http://host/debian``, used before the mirrors of the host's own apt configuration;
     ``debian_snapshots`` is where the archives are kept as they were.
     """
@@ -31,6 +32,7 @@ class Session:
     debian_keyring: str = ""
     debian_snapshots: str = ""
     insecure_registries: tuple[str, ...] = ()
+    assume_exists: bool = False
     listen: Listener = nobody
     transport: Transport = field(default_factory=Transport)
 

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Iterable
 
-from imagewright.build.destination import target_reference
+from imagewright.build.destination import local_place, target_reference
 from imagewright.build.session import Session
 from imagewright.build.turns import turn
 from imagewright.builders.catalog import builder_named
 from imagewright.builders.existing import existing
-from imagewright.events import BuildStarted, ImageFound
+from imagewright.errors import CredentialsError, ImagewrightError, NetworkError
+from imagewright.events import BuildStarted, ImageFound, Noted
 from imagewright.oci.reference import Reference
 from imagewright.parallel import run_all
 from imagewright.spec import ImageSpec
@@ -21,14 +22,20 @@ def ensure(spec: ImageSpec, session: Session, *, force: bool = False) -> Referen
 
     Raises:
         NetworkError, CredentialsError, StoreError: The registry cannot tell whether it is there. An unknown answer is
-            never taken for a yes, and never for a no.
+            never taken for a yes, and never for a no, unless the session says so with ``assume_exists``. The
+            reference is then not pinned, unless the image is here as well.
     """
     started = time.monotonic()
     build = builder_named(session.builder or spec.builder or "").prepare(spec, session)
     platform = ",".join(str(platform) for platform in spec.platforms)
 
     def found() -> Reference | None:
-        reference = existing(spec, build.reference, session)
+        try:
+            reference = existing(spec, build.reference, session)
+        except (NetworkError, CredentialsError) as error:
+            if not session.assume_exists:
+                raise
+            return assumed(build.reference, error, session)
         if reference is None:
             return None
         session.listen(ImageFound(spec.name, platform, reference, time.monotonic() - started))
@@ -43,6 +50,13 @@ def ensure(spec: ImageSpec, session: Session, *, force: bool = False) -> Referen
         where = f"{spec.where.file}:{spec.where.line}" if spec.where.line else ""
         session.listen(BuildStarted(spec.name, platform, where, forced))
         return build.run()
+
+
+def assumed(reference: Reference, error: ImagewrightError, session: Session) -> Reference:
+    """An image that the user says is there, whose registry cannot be asked. Pinned if it is in the local store as well."""
+    session.listen(Noted(f"{reference} is taken to be there, as --assume-exists says: {error.what}"))
+    here = local_place(reference, session).resolve()
+    return reference.with_digest(here.digest) if here else reference
 
 
 def ensure_all(specs: Iterable[ImageSpec], session: Session, *, force: bool = False) -> dict[ImageSpec, Reference]:

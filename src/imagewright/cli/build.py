@@ -6,9 +6,10 @@ import click
 
 from imagewright.builders.ensure import ensure_all
 from imagewright.cli.app import App
-from imagewright.cli.options import build_options, locked_option, talk_options
+from imagewright.cli.options import assume_exists_option, build_options, locked_option, talk_options
 from imagewright.cli.session import session_of
 from imagewright.cli.userfile import read_file, specs_in
+from imagewright.oci.reference import Reference
 
 
 @click.command()
@@ -17,6 +18,7 @@ from imagewright.cli.userfile import read_file, specs_in
 @click.option("--force", is_flag=True, help="Build even when the image is there.")
 @click.option("--upgrade", is_flag=True, help="Resolve the requirements anew.")
 @locked_option
+@assume_exists_option
 @build_options
 @talk_options
 @click.pass_obj
@@ -42,8 +44,13 @@ def build(app: App, file: Path, dry_run: bool, force: bool, upgrade: bool, locke
         return
     made = ensure_all(specs, session, force=force or upgrade)
     documents = [
-        {"name": spec.name, "reference": made[spec].pinned, "tag": made[spec].tag, "digest": made[spec].digest}
+        {"name": spec.name, "reference": _text(made[spec]), "tag": made[spec].tag, "digest": made[spec].digest}
         for spec in specs
     ]
-    distinct = dict.fromkeys(reference.pinned for reference in made.values())
+    distinct = dict.fromkeys(_text(reference) for reference in made.values())
     app.console.answer("\n".join(distinct), {"images": documents})
+
+
+def _text(reference: Reference) -> str:
+    """By digest, unless nobody could ask for it."""
+    return reference.pinned if reference.digest else str(reference)

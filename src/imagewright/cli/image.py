@@ -8,18 +8,25 @@ from typing import Any
 import click
 
 from imagewright.cli.app import App
-from imagewright.cli.options import build_options, platform_option, talk_options
+from imagewright.cli.check_image import check
+from imagewright.cli.options import build_options, insecure_option, platform_option, talk_options
+from imagewright.cli.references import names_registry, reference_of
 from imagewright.cli.session import store_of
 from imagewright.cli.stored import Details, details, find_image, platform_of, short
 from imagewright.cli.terminal import clean, many, size_text
 from imagewright.errors import LockError, StoreError
+from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.platform import Platform
 from imagewright.store.archive import export_docker_archive, export_oci_archive
+from imagewright.store.protocol import BlobSource
 
 
 @click.group()
 def image() -> None:
-    """List, inspect, export and remove the images of the local store."""
+    """List, inspect, check, export and remove images."""
+
+
+image.add_command(check)
 
 
 @image.command(name="list")
@@ -51,22 +58,24 @@ def list_(app: App) -> None:
 
 @image.command()
 @click.argument("name")
+@click.option("--remote", is_flag=True, help="Ask the registry, also when the image is in the local store.")
+@insecure_option
 @talk_options
 @click.pass_obj
-def inspect(app: App, name: str) -> None:
+def inspect(app: App, name: str, remote: bool) -> None:
     """Show what an image is made of.
 
-    NAME is repository:tag, a repository that has one tag, or the start of a digest.
+    NAME is repository:tag, a repository that has one tag, or the start of a digest; or an image of a registry, of which
+    the manifest and the config are fetched alone.
     """
-    store = store_of(app)
-    stored = find_image(store, name)
-    found = details(store, stored.descriptor)
-    texts = [_inspected(stored.name_tag, stored.descriptor.digest, platform, one) for platform, one in found.items()]
+    title, root, source = _root_of(app, name, remote)
+    found = details(source, root)
+    texts = [_inspected(title, root.digest, platform, one) for platform, one in found.items()]
     app.console.answer(
         "\n\n".join(texts),
         {
-            "name": stored.name_tag,
-            "digest": stored.descriptor.digest,
+            "name": title,
+            "digest": root.digest,
             "platforms": {str(platform): _document(one) for platform, one in found.items()},
         },
     )
@@ -93,7 +102,7 @@ def export(app: App, name: str, file: Path, form: str, platform: str) -> None:
     """
     store = store_of(app)
     stored = find_image(store, name)
-    root = platform_of(store, stored, platform) if platform else stored.descriptor
+    root = platform_of(store, stored.descriptor, platform, name=stored.name_tag) if platform else stored.descriptor
     write = export_docker_archive if form == "docker-archive" else export_oci_archive
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
@@ -162,6 +171,24 @@ def rm(app: App, names: tuple[str, ...]) -> None:
         store.untag(stored.name_tag)
         app.console.say(f"Removed {stored.name_tag}")
     app.console.answer("", {"removed": [stored.name_tag for stored in found]})
+
+
+def _root_of(app: App, name: str, remote: bool) -> tuple[str, Descriptor, BlobSource]:
+    """What an image is called, its manifest or index, and where its blobs are: here first, unless ``remote``."""
+    store = store_of(app)
+    if not remote:
+        try:
+            stored = find_image(store, name)
+            return stored.name_tag, stored.descriptor, store
+        except StoreError:
+            if not names_registry(name):
+                raise
+    from imagewright.cli.session import session_of
+    from imagewright.cli.transfer import found_at_registry  # images of the local store need no registry
+
+    reference = reference_of(name)
+    source, root = found_at_registry(reference, session_of(app))
+    return str(reference), root, source
 
 
 def _inspected(name: str, digest: str, platform: Platform, one: Details) -> str:

@@ -51,25 +51,32 @@ _TALK = (
     ),
 )
 
+insecure_option = _option(
+    "--insecure-registry",
+    setting="insecure_registries",
+    multiple=True,
+    metavar="HOST",
+    help="Registry (host:port) that is spoken to by plain http. May be given more than once.",
+)
+
+jobs_option = _option(
+    "--jobs", setting="jobs", type=click.IntRange(min=1), metavar="N", help="How many things are done at once."
+)
+
+offline_option = _option(
+    "--offline",
+    setting="offline",
+    constant=True,
+    help="Ask no index, no mirror, and no registry but on this machine.",
+)
+"""For the commands that build, and those that speak to a registry."""
+
 _BUILD = (
     _option("--registry", setting="registry", metavar="REGISTRY", help='Registry for every image; "local" for none.'),
-    _option(
-        "--insecure-registry",
-        setting="insecure_registries",
-        multiple=True,
-        metavar="HOST",
-        help="Registry (host:port) that is spoken to by plain http. May be given more than once.",
-    ),
+    insecure_option,
     _option("--builder", setting="builder", metavar="NAME", help="Builder for every image, in place of its own."),
-    _option(
-        "--jobs", setting="jobs", type=click.IntRange(min=1), metavar="N", help="How many things are done at once."
-    ),
-    _option(
-        "--offline",
-        setting="offline",
-        constant=True,
-        help="Ask no index, no mirror, and no registry but on this machine.",
-    ),
+    jobs_option,
+    offline_option,
     _option(
         "--debian-mirror", setting="debian_mirror", metavar="URL", help="Debian mirror, in place of the machine's own."
     ),
@@ -86,6 +93,14 @@ _BUILD = (
         help="Debian snapshot archive, for apt_snapshot.",
     ),
 )
+
+assume_exists_option = _option(
+    "--assume-exists",
+    setting="assume_exists",
+    constant=True,
+    help="Take an image to be there when its registry cannot be asked. Else that is an error.",
+)
+"""For the commands that want images to be there."""
 
 locked_option = click.option(
     "--locked", is_flag=True, help="Take what the lock files list, or fail: for CI. Nothing is resolved."

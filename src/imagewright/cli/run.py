@@ -12,7 +12,7 @@ import click
 from imagewright.build.session import Session
 from imagewright.cli.app import App
 from imagewright.cli.inputs import read_inputs
-from imagewright.cli.options import build_options, locked_option, talk_options, timeout_option
+from imagewright.cli.options import assume_exists_option, build_options, locked_option, talk_options, timeout_option
 from imagewright.cli.project import EXAMPLE
 from imagewright.cli.results import keep_files
 from imagewright.cli.session import session_of
@@ -38,6 +38,7 @@ HELLO = "hello"
 @click.option("--force", is_flag=True, help="Build images even when they are there.")
 @click.option("--upgrade", is_flag=True, help="Resolve the images' requirements anew.")
 @locked_option
+@assume_exists_option
 @timeout_option
 @build_options
 @talk_options

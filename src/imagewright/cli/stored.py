@@ -1,6 +1,5 @@
 """Images of the local store, found by what a person types, and taken apart for showing."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
@@ -15,8 +14,10 @@ from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import DiffID, hex_of
 from imagewright.oci.manifest import Manifest
 from imagewright.oci.platform import Platform
-from imagewright.store.contents import blobs_of
+from imagewright.store.contents import blobs_of, read_manifest
+from imagewright.store.images import read_config
 from imagewright.store.layout import Layout, StoredImage
+from imagewright.store.protocol import BlobSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ def _repository(image: StoredImage) -> str:
     return image.name_tag if not head or "/" in tail else head
 
 
-def platform_of(store: Layout, image: StoredImage, platform: str) -> Descriptor:
-    """The manifest of an image for one platform.
+def platform_of(store: BlobSource, root: Descriptor, platform: str, *, name: str) -> Descriptor:
+    """The manifest for one platform of an image, or of the images of an index.
 
     Raises:
         UsageError: That is no platform.
@@ -95,40 +96,49 @@ def platform_of(store: Layout, image: StoredImage, platform: str) -> Descriptor:
         wanted = Platform.parse(platform)
     except ValueError as error:
         raise UsageError(f"--platform {platform}: {error}", fix="--platform linux/amd64") from error
-    found = dict(_manifests(store, image.descriptor))
+    found = dict(_manifests(store, root))
     for one, manifest in found.items():
         if wanted.runs(one):
             return manifest
     raise StoreError(
-        f"{image.name_tag} is not for {wanted}",
+        f"{name} is not for {wanted}",
         code="IW521",
-        why=f"it is for {', '.join(map(str, found))}",
+        why=f"it is for {', '.join(map(str, found)) or 'no platform that it names'}",
         fix=f"--platform {next(iter(found), wanted)}",
     )
 
 
-def _manifests(store: Layout, root: Descriptor) -> Iterator[tuple[Platform, Descriptor]]:
+def _manifests(store: BlobSource, root: Descriptor) -> Iterator[tuple[Platform, Descriptor]]:
+    """Of an index what it says, and else what the config says."""
     if root.media_type in media_types.INDEXES:
-        for part in blobs_of(root, b"".join(store.fetch(root))):
-            yield from _manifests(store, part)
+        for part in blobs_of(root, read_manifest(store, root)):
+            if part.platform is None:
+                yield from _manifests(store, part)
+            elif part.platform.os != "unknown":  # what belongs to the images, such as attestations
+                yield part.platform, part
     else:
         for platform in details(store, root):
             yield platform, root
 
 
-def details(store: Layout, descriptor: Descriptor) -> dict[Platform, Details]:
+def details(store: BlobSource, descriptor: Descriptor) -> dict[Platform, Details]:
     """The image's contents for each platform that it has.
 
     Raises:
         StoreError, IntegrityError: A part of it is not there, or not what it should be.
     """
-    data = b"".join(store.fetch(descriptor))
-    if descriptor.media_type in media_types.INDEXES:
-        parts = [Descriptor.from_json(entry) for entry in json.loads(data)["manifests"]]
-        return {platform: one for part in parts for platform, one in details(store, part).items()}
-    manifest = Manifest.parse(data, media_type=descriptor.media_type)
-    document = json.loads(b"".join(store.fetch(manifest.config)))
-    config = ImageConfig.from_json(document)
+    data = read_manifest(store, descriptor)
+    try:
+        if descriptor.media_type in media_types.INDEXES:
+            parts = [
+                part for part in blobs_of(descriptor, data) if not (part.platform and part.platform.os == "unknown")
+            ]
+            return {platform: one for part in parts for platform, one in details(store, part).items()}
+        manifest = Manifest.parse(data, media_type=descriptor.media_type)
+        document = read_config(store, manifest.config)
+        config = ImageConfig.from_json(document)
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{descriptor.digest} is not an image", why=str(error)) from error
     return {config.platform: Details(manifest, config, document)}
 
 

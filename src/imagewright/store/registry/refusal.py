@@ -30,6 +30,9 @@ def refusal(
     if response.status in (400, 401) and not known:
         what = f"{registry} does not accept the login of {name} ({login.source})"
         return CredentialsError(what, code="IW401", why=said, fix=log_in(registry))
+    if not repository:
+        what = f"{registry} knows you as {name} ({login.source}), and refuses"
+        return CredentialsError(what, code="IW403", why=said)
     what = f"{registry} knows you as {name} ({login.source}) but refuses the {aim} {repository}"
     right = "write" if aim == "push to" else "read"
     fix = f"{name} needs {right} access to {repository}"

@@ -14,7 +14,7 @@ from imagewright.oci.index import Index
 from imagewright.oci.manifest import MAX_BYTES
 from imagewright.store.contents import is_manifest
 from imagewright.store.registry.logins import Anonymous, Credentials
-from imagewright.store.registry.refusal import quoted
+from imagewright.store.registry.refusal import Aim, quoted
 from imagewright.store.registry.session import Session
 from imagewright.store.verify import DamagedInTransit, verified
 from imagewright.transport import AnswerError, Response, Transport
@@ -31,7 +31,7 @@ class Repository:
 
     A blob is sent once, and asked for once, however many threads push it: docker-registry 2.8.2 may answer
     DIGEST_INVALID at the manifest when one blob was sent twice at the same time. ``create`` makes a repository where a push
-    does not; it says whether it did.
+    does not; it says whether it did. Who ``only_pulls`` asks for no other right, not even where it might help later.
     Source: OCI distribution-spec v1.1.
     """
 
@@ -43,9 +43,11 @@ class Repository:
         credentials: Credentials | None = None,
         *,
         create: Callable[[str, str], bool] = lambda registry, repository: False,
+        only_pulls: bool = False,
     ) -> None:
         self._session = Session(registry, repository, transport, credentials or Anonymous())
         self._create = create
+        self._aim: Aim = "pull from" if only_pulls else "push to"
         self.registry, self.repository = registry, repository
         self._name = f"{registry}/{repository}"
         self._lock = threading.Lock()
@@ -228,7 +230,7 @@ class Repository:
             return True
         headers = {"accept": blob.media_type} if is_manifest(blob) else {}
         try:
-            answer = self._session.request("push to", "HEAD", _path(blob), headers=headers, ok=(200, 404))
+            answer = self._session.request(self._aim, "HEAD", _path(blob), headers=headers, ok=(200, 404))
         except AnswerError as error:
             raise self._cannot_tell(f"{_kind(blob)} {blob.digest} in {self._name}", error.response) from error
         if answer.status == 404:

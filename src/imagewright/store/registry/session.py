@@ -48,6 +48,11 @@ class Session:
         return url
 
     @property
+    def asked_for_login(self) -> bool:
+        """Whether the registry has wanted a login so far."""
+        return self._authorizer is not None
+
+    @property
     def transport(self) -> Transport:
         """What the requests go through."""
         return self._transport
@@ -107,6 +112,8 @@ class Session:
 
     def _scopes(self, aim: Aim, reads: str) -> frozenset[str]:
         """What a token has to be good for. Who pushes asks for both rights at once, which saves a token later."""
+        if not self.repository:
+            return frozenset()  # only the login is tried
         own = f"repository:{self.repository}:{'pull,push' if aim == 'push to' else 'pull'}"
         return frozenset((own, f"repository:{reads}:pull")) if reads else frozenset((own,))
 
