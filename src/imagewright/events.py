@@ -36,7 +36,7 @@ class Resolved:
     packages: int
     python: str
     libc: str
-    how: Literal["resolved", "remembered", "lock file"]
+    how: Literal["resolved", "remembered", "shared", "lock file"]
     seconds: float
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from imagewright.build.compatible import check_compatible
+from imagewright.build.compatible import check_compatible, wheels_digest
 from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
 from imagewright.build.plan import allow_bad_record
@@ -11,7 +11,9 @@ from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
+from imagewright.build.shared import shared_layers
 from imagewright.build.stepping import stepping_fields
+from imagewright.errors import IntegrityError, NetworkError, StoreError
 from imagewright.oci.image import Image
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -47,12 +49,14 @@ def make_image(
     tag: bool = True,
 ) -> Image:
     """The image for one platform, published. Whoever asks holds a lease of the local store; ``tag`` as `publish` has it."""
-    lock = lock_of(spec, platform, session, upgrade=session.upgrade)
+    shared = shared_layers(session, destination)
+    lock = lock_of(spec, platform, session, upgrade=session.upgrade, shared=shared)
     inputs = downloads(spec, session)
 
     def check() -> None:
         allowed = allow_bad_record(spec)
-        check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed)
+        known = shared.is_compatible if shared is not None else lambda wheels: False
+        check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed, known=known)
         spec.check_unchanged()
 
     made = planned(spec, lock, session)
@@ -63,9 +67,17 @@ def make_image(
         session.jobs,
         session.listen,
         base=_origin(made.base),
+        shared=shared,
         steps=steps,
     )
-    return publish(made.plan, reference, workshop, destination, check=check, tag=tag)
+    compatible = (wheels_digest(lock),) if lock.environment else ()
+    try:
+        return publish(made.plan, reference, workshop, destination, check=check, compatible=compatible, tag=tag)
+    except (NetworkError, StoreError, IntegrityError):
+        if shared is None or not shared.lost():
+            raise
+    # A layer that the registry had offered is gone: as if none were offered.
+    return publish(made.plan, reference, workshop, destination, check=check, compatible=compatible, tag=tag)
 
 
 def step_runner_of(spec: ImageSpec, platform: Platform, session: Session) -> "StepRunner | None":

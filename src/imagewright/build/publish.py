@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from imagewright.build.destination import Place, local_tag
 from imagewright.build.failed import forget_failed, keep_failed
@@ -12,6 +12,8 @@ from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
 from imagewright.build.push import Pusher
 from imagewright.build.records import Records
+from imagewright.build.shared import SharedLayers
+from imagewright.build.source import SourceLayer
 from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
@@ -26,6 +28,7 @@ from imagewright.parallel import beside, quick_switches, run_all, run_graph
 from imagewright.store.gathered import Gathered
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
+from imagewright.store.registry.repository import Repository
 
 if TYPE_CHECKING:
     from imagewright.build.run_step import StepRunner
@@ -47,11 +50,13 @@ class Workshop:
     jobs: int
     listen: Listener
     base: BlobSource | None = None
+    shared: SharedLayers | None = None
     steps: "StepRunner | None" = None
 
     def fetch(self, blob: Descriptor) -> Iterator[bytes]:
         """The bytes of a layer, wherever it is."""
-        return Gathered(self.store, self.base).fetch(blob)
+        others = self.shared.repository if self.shared is not None and self.shared.has(blob) else self.base
+        return Gathered(self.store, others).fetch(blob)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,14 @@ def publish(
     destination: Place | None,
     *,
     check: Callable[[], None] = lambda: None,
+    compatible: Collection[Digest] = (),
     tag: bool = True,
 ) -> Image:
     """Write what is missing, push it to ``destination`` (None: the local store is all), tag it last.
 
     Without ``tag`` it gets none: an index of several images will have it. ``destination`` has none then, either.
+    Layers that ``workshop.shared`` offers are neither made nor fetched; what is new is offered there with ``compatible``, the sets of wheels
+    that ``check`` found to fit together.
     ``check`` runs beside the workers, once the input files are here, and raises what must keep the image from its tag.
 
     A layer whose key is remembered and whose blob is still in the local store is not written again. Whatever was
@@ -82,12 +90,17 @@ def publish(
     pusher = Pusher(workshop.store, workshop.base, destination, workshop.listen)
     own = [planned for planned in plan.layers if not isinstance(planned, GivenLayer)]
     known = {planned.key: layer for planned in own if (layer := _known(planned, workshop)) is not None}
-    pusher.recall(known.values())
+    offered = _offered(own, known, workshop)
+    if not offered:
+        pusher.recall(known.values())
 
     def carry(planned: PlannedLayer | GivenLayer | Step, below: Sequence[Layer]) -> _Carried:
         """One worker carries one layer all the way."""
         if isinstance(planned, GivenLayer):
             return _Carried(planned.layer, False, pusher.carry_given(planned, plan.name))
+        if (layer := offered.get(planned.key)) is not None and workshop.shared is not None:
+            _tell(plan.name, planned, layer, "registry", 0, workshop)
+            return _Carried(layer, False, pusher.carry_shared(layer.descriptor, workshop.shared.repository))
         if planned.key in known:
             layer, sent = known[planned.key], False
             _tell(plan.name, planned, layer, "known", 0, workshop)
@@ -100,11 +113,12 @@ def publish(
                 raise
         return _Carried(layer, planned.key not in known, sent or pusher.push(layer.descriptor))
 
-    missing = [planned for planned in own if planned.key not in known]
+    there = known.keys() | offered.keys()
+    missing = [planned for planned in own if planned.key not in there]
     if workshop.steps is not None:
         workshop.steps.check(plan.name, [planned for planned in missing if isinstance(planned, Step)])
     with quick_switches(), _downloads(missing, workshop.inputs, check):
-        carried = _in_order(plan.layers, known.keys(), carry, workshop)
+        carried = _in_order(plan.layers, there, carry, workshop)
     layers = [one.layer for one in carried]
     image = assemble(plan.config, layers, plan.history, annotations=plan.annotations)
     whole = all(workshop.store.exists(layer) for layer in image.layers)
@@ -121,6 +135,9 @@ def publish(
         pusher.finish(image, whole=False)
     if any(isinstance(layer, Step) for layer in plan.layers):
         forget_failed(plan, workshop.store)
+    if workshop.shared is not None and destination is not None and isinstance(destination.store, Repository):
+        new = {planned.key: layer for planned, layer in zip(plan.layers, layers, strict=True) if _sharable(planned)}
+        workshop.shared.contribute(new, compatible, destination.store)
     uploaded = [one for one in carried if one.uploaded]
     workshop.listen(
         ImagePublished(
@@ -168,6 +185,20 @@ def _in_order(
     return [carried[at] for at in range(len(layers))]
 
 
+def _offered(
+    own: Sequence[PlannedLayer | Step], known: Mapping[Digest, Layer], workshop: Workshop
+) -> Mapping[Digest, Layer]:
+    """The layers that are not here, and that the registry has."""
+    if workshop.shared is None:
+        return {}
+    return workshop.shared.layers(planned.key for planned in own if planned.key not in known and _sharable(planned))
+
+
+def _sharable(planned: PlannedLayer | GivenLayer | Step) -> TypeGuard[PlannedLayer | Step]:
+    """Whether the layer may be of use to others: the user's own files are of this image alone."""
+    return not isinstance(planned, (GivenLayer, SourceLayer))
+
+
 def _known(planned: PlannedLayer | Step, workshop: Workshop) -> Layer | None:
     layer = workshop.records.find(planned.key)
     return layer if layer is not None and workshop.store.exists(layer.descriptor) else None
@@ -196,7 +227,7 @@ def _tell(
     name: str,
     planned: PlannedLayer | Step,
     layer: Layer,
-    how: Literal["known", "written"],
+    how: Literal["known", "written", "registry"],
     seconds: float,
     workshop: Workshop,
 ) -> None:

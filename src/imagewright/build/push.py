@@ -105,7 +105,7 @@ class Pusher:
         """
         started = time.monotonic()
         blob = given.layer.descriptor
-        uploaded = self._copy(blob) if self._destination is None else self._refer(blob)
+        uploaded = self._copy(blob) if self._destination is None else self._refer(blob, self._base)
         how: Literal["known", "registry"] = "known" if self._store.exists(blob) else "registry"
         self._listen(LayerReady(name, given.title, blob, how, 0, time.monotonic() - started))
         return uploaded
@@ -116,12 +116,16 @@ class Pusher:
             self._store.push(blob, Fetched(self._base, blob))
         return False
 
-    def _refer(self, blob: Descriptor) -> bool:
-        """Let the registry mount it; else send it, from the local store or from where the base is."""
+    def carry_shared(self, blob: Descriptor, source: Repository) -> bool:
+        """Have a layer that ``source`` has where the image goes; says whether its bytes were sent."""
+        return self._refer(blob, source)
+
+    def _refer(self, blob: Descriptor, base: BlobSource | None) -> bool:
+        """Let the registry mount it; else send it, from the local store or from where it is."""
         assert self._destination is not None
         if self._failure is not None:
             return False
-        target, base = self._destination.store, self._base
+        target = self._destination.store
         try:
             if isinstance(target, Repository) and isinstance(base, Repository) and not target.exists(blob):
                 mounted = target.mount(blob, base)

@@ -37,12 +37,14 @@ class RememberedLocks:
         except (OSError, ValueError, KeyError, TypeError):
             return None  # it can be resolved again
 
-    def remember(self, asked: Digest, lock: Lock) -> None:
-        """Keep the lock that this led to."""
+    def remember(self, asked: Digest, lock: Lock, resolved: int | None = None) -> None:
+        """Keep the lock that this led to, now or at ``resolved`` (seconds since 1970)."""
         path = self._path(asked)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-        temporary.write_bytes(canonical_json({"resolved": int(self._now()), "lock": lock.to_json()}))
+        temporary.write_bytes(
+            canonical_json({"resolved": int(self._now()) if resolved is None else resolved, "lock": lock.to_json()})
+        )
         temporary.replace(path)
 
     def _path(self, asked: Digest) -> Path:

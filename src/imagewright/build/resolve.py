@@ -12,6 +12,7 @@ from imagewright.build.pip_secrets import with_pip_secrets
 from imagewright.build.portable import anchored
 from imagewright.build.remembered import RememberedLocks, question
 from imagewright.build.session import Session
+from imagewright.build.shared import SharedLayers
 from imagewright.errors import LockError
 from imagewright.events import LockChanged, Resolved
 from imagewright.oci.digest import Digest
@@ -20,12 +21,18 @@ from imagewright.spec import ImageSpec
 
 
 def lock_of(
-    spec: ImageSpec, platform: Platform, session: Session, *, upgrade: bool = False, before: Ingredients | None = None
+    spec: ImageSpec,
+    platform: Platform,
+    session: Session,
+    *,
+    upgrade: bool = False,
+    before: Ingredients | None = None,
+    shared: SharedLayers | None = None,
 ) -> Lock:
     """The lock of a spec: its lock file, else one that was resolved within a day, else a new one.
 
     ``upgrade`` resolves anew, whatever there is. ``before`` is what the lock file says that is to be written anew: what
-    still fits stays as it is there.
+    still fits stays as it is there. ``shared`` has locks that others resolved within a day.
 
     Raises:
         SpecError, LockError: The requirements cannot be understood, or not be satisfied; the lock file is of others.
@@ -38,7 +45,7 @@ def lock_of(
         lock = _with_built(_from_file(spec, platform), spec, session, exactly=True)
         _tell(spec, lock, "lock file", started, session)
         return lock
-    parent = _parent(spec, platform, session, upgrade=upgrade, before=before)
+    parent = _parent(spec, platform, session, upgrade=upgrade, before=before, shared=shared)
     session = with_pip_secrets(spec, session)
     pip = pip_settings(session)
     memory = RememberedLocks(session.locks_dir)
@@ -47,6 +54,11 @@ def lock_of(
         known = _with_built(known, spec, session, exactly=False)
         _tell(spec, known, "remembered", started, session)
         return known
+    if not upgrade and before is None and shared is not None and (offered := shared.lock(asked)):
+        lock, resolved = offered
+        memory.remember(asked, lock, resolved)
+        _tell(spec, lock, "shared", started, session)
+        return lock
     # What asks indexes and mirrors takes 40 ms to load, which a lock that is known does not pay.
     from imagewright.build.resolve_anew import resolve_anew
 
@@ -56,12 +68,20 @@ def lock_of(
     _tell_changed(spec, _before(file, memory, asked), lock, session)
     if before is None:
         memory.remember(asked, lock)
+        if shared is not None:
+            shared.resolved(asked, lock)
     _tell(spec, lock, "resolved", started, session)
     return lock
 
 
 def _parent(
-    spec: ImageSpec, platform: Platform, session: Session, *, upgrade: bool, before: Ingredients | None
+    spec: ImageSpec,
+    platform: Platform,
+    session: Session,
+    *,
+    upgrade: bool,
+    before: Ingredients | None,
+    shared: SharedLayers | None,
 ) -> Lock | None:
     """The lock of a base that is a spec."""
     base = spec.base_image
@@ -70,7 +90,7 @@ def _parent(
     below = before.below if before is not None and not base.lock_file(platform).exists() else None
     if below is not None and below.lock.asked == requirements_of(base, platform):
         return anchored(below.lock, spec.directory)
-    return lock_of(base, platform, session, upgrade=upgrade, before=below)
+    return lock_of(base, platform, session, upgrade=upgrade, before=below, shared=shared)
 
 
 def _with_built(lock: Lock, spec: ImageSpec, session: Session, *, exactly: bool) -> Lock:
@@ -113,7 +133,11 @@ def _tell_changed(spec: ImageSpec, before: Lock | None, lock: Lock, session: Ses
 
 
 def _tell(
-    spec: ImageSpec, lock: Lock, how: Literal["resolved", "remembered", "lock file"], started: float, session: Session
+    spec: ImageSpec,
+    lock: Lock,
+    how: Literal["resolved", "remembered", "shared", "lock file"],
+    started: float,
+    session: Session,
 ) -> None:
     target = lock.target
     seconds = time.monotonic() - started

@@ -17,6 +17,7 @@ class Session:
     ``upgrade`` resolves anew; ``locked`` wants a lock file for every image, and takes nothing that is not in it.
     ``assume_exists``: an image whose registry cannot be asked is taken to be there.
     ``debian_mirror`` is ``http://host/debian``, used before the mirrors of the host's own apt configuration;
+    ``layer_cache`` is where layers are shared: "own" (the image's repository), "off", or a repository.
     ``debian_snapshots`` is where the archives are kept as they were.
     """
 
@@ -33,6 +34,7 @@ class Session:
     debian_snapshots: str = ""
     insecure_registries: tuple[str, ...] = ()
     assume_exists: bool = False
+    layer_cache: str = "own"
     listen: Listener = nobody
     transport: Transport = field(default_factory=Transport)
 

@@ -58,7 +58,12 @@ def found(event: ImageFound, terminal: Terminal) -> str:
 
 def resolved(event: Resolved, terminal: Terminal) -> str:
     """What the requirements became."""
-    how = {"resolved": "", "remembered": ", as before", "lock file": ", from the lock file"}[event.how]
+    how = {
+        "resolved": "",
+        "remembered": ", as before",
+        "shared": ", as the registry knows",
+        "lock file": ", from the lock file",
+    }[event.how]
     what = f"{many(event.packages, 'package')} for Python {event.python}, {event.libc}{how}"
     return _step(terminal, "resolved", what, event.seconds)
 

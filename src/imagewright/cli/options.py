@@ -74,6 +74,12 @@ offline_option = _option(
 _BUILD = (
     _option("--registry", setting="registry", metavar="REGISTRY", help='Registry for every image; "local" for none.'),
     insecure_option,
+    _option(
+        "--layer-cache",
+        setting="layer_cache",
+        metavar="REPOSITORY",
+        help='Repository whose layers are taken and added to; "own" for the image\'s own, "off" for none.',
+    ),
     _option("--builder", setting="builder", metavar="NAME", help="Builder for every image, in place of its own."),
     jobs_option,
     offline_option,

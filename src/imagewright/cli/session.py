@@ -46,6 +46,7 @@ def session_of(app: App, *, upgrade: bool = False, locked: bool = False, specs: 
         debian_snapshots=settings.debian_snapshots,
         insecure_registries=settings.insecure_registries,
         assume_exists=bool(app.flags.get("assume_exists")),
+        layer_cache=settings.layer_cache,
         listen=app.console.listen,
         transport=transport_of(app),
     )

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 from imagewright.dataclass import dataclass
 from imagewright.errors import UsageError, Where, redacted
+from imagewright.oci.reference import Reference
 from imagewright.parallel import cores
 
 Progress = Literal["auto", "plain", "quiet"]
@@ -35,6 +36,7 @@ class Settings:
     debian_keyring: str
     debian_snapshots: str
     insecure_registries: tuple[str, ...]
+    layer_cache: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,19 @@ def _path(value: Any) -> Path:
 
 def _registry(value: Any) -> str:
     return _text(value).removeprefix("https://").removeprefix("http://").rstrip("/")
+
+
+def _layer_cache(value: Any) -> str:
+    text = _registry(value)
+    if text in ("own", "off"):
+        return text
+    try:
+        named = Reference.parse(text)
+    except ValueError as error:
+        raise ValueError(f'it is "own", "off" or registry.example.com/repository ({error})') from error
+    if not named.registry or named.tag or named.digest:
+        raise ValueError('it is "own", "off" or registry.example.com/repository')
+    return text
 
 
 def _count(minimum: int) -> Callable[[Any], int]:
@@ -167,6 +182,12 @@ SETTINGS: tuple[Setting, ...] = (
         lambda _: "",
     ),
     Setting("insecure_registries", "registries (host:port) that are spoken to by plain http", _list, lambda _: ()),
+    Setting(
+        "layer_cache",
+        'repository whose layers are taken and added to; "own" for the image\'s own, "off" for none',
+        _layer_cache,
+        lambda _: "own",
+    ),
 )
 
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}

@@ -178,6 +178,29 @@ class Repository:
             raise self._cannot_tell(f"{self._name}:{tag}", answer)
         return Descriptor(media_type, digest_of(answer.body), len(answer.body))
 
+    def read(self, tag: str) -> tuple[Descriptor, bytes] | None:
+        """The manifest that ``tag`` points to, or None when there is no such tag. One GET request.
+
+        Raises:
+            NetworkError, CredentialsError: The registry cannot tell.
+        """
+        answer = self._session.request(
+            "pull from", "GET", f"manifests/{tag}", headers={"accept": _ACCEPT}, ok=(200, 404)
+        )
+        if answer.status == 404:
+            return None
+        if len(answer.body) > MAX_BYTES or (media_type := _media_type(answer)) is None:
+            raise self._cannot_tell(f"{self._name}:{tag}", answer)
+        found = Descriptor(media_type, digest_of(answer.body), len(answer.body))
+        self._present.add(found.digest)
+        return found, answer.body
+
+    def ask_again(self, blob: Descriptor) -> bool:
+        """`exists`, of what was taken for granted before."""
+        with self._turn(blob.digest):
+            self._present.discard(blob.digest)
+            return self._has(blob)
+
     def tag(self, manifest: Descriptor, tag: str, content: bytes | None = None) -> None:
         """Let ``tag`` point to a manifest: to ``content``, stored by this one request, or to one that is there."""
         if content is not None:
