@@ -218,7 +218,7 @@ def test_two_writers_keep_the_others_entries(machines: list[Machine], transport:
 )
 def test_what_is_no_shelf_is_passed_over(machines: list[Machine], registry: FakeRegistry, document: bytes) -> None:
     """A tag that holds something else stops no build, and is said."""
-    registry.manifests[TAG] = (media_types.IMAGE_MANIFEST, document)
+    registry.manifests[registry.key("acme/one", TAG)] = (media_types.IMAGE_MANIFEST, document)
 
     machines[0].build("a")
 
@@ -233,7 +233,7 @@ def test_who_may_not_write_builds_all_the_same(machines: list[Machine], registry
 
     machines[0].build("a")
 
-    assert "a" in registry.manifests
+    assert registry.key("acme/one", "a") in registry.manifests
     assert any("are not shared" in note for note in machines[0].notes())
 
 

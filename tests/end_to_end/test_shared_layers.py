@@ -27,7 +27,7 @@ def test_a_new_machine_downloads_no_wheel_and_sends_no_layer(imagewright: Run, t
         (tmp_path / "app.py").write_text((tmp_path / "app.py").read_text().replace('"A": "1"', '"A": "2"'))
         other = command(tmp_path / "empty", tmp_path)
         second = other("build", "app.py", "--registry", f"{place}/team", "--progress", "plain")
-        ran = other("run", "--container", "app.py", "main", "--registry", f"{place}/team")
+        ran = other("run", "--container", "--registry", f"{place}/team", "app.py", "main")
 
     assert first.returncode == 0, first.stderr
     assert second.returncode == 0, second.stderr
