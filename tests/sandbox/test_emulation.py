@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from imagewright.oci.platform import Platform
-from imagewright.sandbox.emulation import cannot_run, this_platform
+from imagewright.sandbox.emulation import cannot_run, runnable, this_platform
 
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 
@@ -66,6 +66,16 @@ def test_one_that_is_off_or_outside_of_the_sandbox_does_not_count(binfmt: Path) 
 
     (binfmt / "qemu-aarch64").write_text(AARCH64.replace("POCF", "PO"))
     assert "without the flag F" in cannot_run(ARM64, binfmt=binfmt, here=AMD64)
+
+
+def test_of_several_its_own_runs_best(binfmt: Path) -> None:
+    """An emulated one only where there is no other, and none where none runs."""
+    (binfmt / "qemu-aarch64").write_text(AARCH64)
+
+    assert runnable([ARM64, AMD64], binfmt=binfmt, here=AMD64) == AMD64
+    assert runnable([Platform("linux", "amd64", "v3"), ARM64, AMD64], binfmt=binfmt, here=AMD64) == AMD64
+    assert runnable([Platform("linux", "riscv64"), ARM64], binfmt=binfmt, here=AMD64) == ARM64
+    assert runnable([Platform("linux", "riscv64")], binfmt=binfmt, here=AMD64) is None
 
 
 def test_garbage_is_no_emulator(binfmt: Path) -> None:

@@ -399,7 +399,7 @@ Inside Docker: `--security-opt seccomp=unconfined --security-opt apparmor=unconf
 Commands run programs of the image. Those of another platform run here with an emulator alone, and none is registered.
 Everything that only puts files into an image is built for any platform on any machine.""",
         """\
-Debian and Ubuntu: `apt-get install qemu-user-static` registers one; expect what runs to take several times as long.
+Debian and Ubuntu: `apt-get install qemu-user-static` registers one; expect what runs to take up to ten times as long.
 Or build on a machine of that platform, or leave the field out.""",
     ),
     Explanation(

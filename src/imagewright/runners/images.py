@@ -12,10 +12,9 @@ from imagewright.oci.config import ImageConfig, diff_ids_of
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import digest_of
 from imagewright.oci.manifest import Manifest
-from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.parallel import run_all
-from imagewright.sandbox.emulation import this_platform
+from imagewright.sandbox.emulation import cannot_run, runnable, this_platform
 from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.store.contents import blobs_of
 from imagewright.store.copy import copy_image
@@ -61,7 +60,7 @@ def image_for(reference: Reference, store: Layout) -> ContainerImage:
 
 def stored_image(manifest: Descriptor, store: BlobStore) -> ContainerImage:
     """The image of a manifest, or of the manifest for this machine in an index."""
-    manifest, here = _for_here(manifest, store), this_platform()
+    manifest = _for_here(manifest, store)
     data = b"".join(store.fetch(manifest))
     try:
         parsed = Manifest.parse(data, media_type=manifest.media_type)
@@ -74,8 +73,8 @@ def stored_image(manifest: Descriptor, store: BlobStore) -> ContainerImage:
             f"the image {manifest.digest} contradicts itself",
             why=f"its manifest has {len(parsed.layers)} layers, its config {len(diff_ids)}",
         )
-    if (config.platform.os, config.platform.architecture) != (here.os, here.architecture):
-        raise _other_platform(here, str(config.platform))
+    if why := cannot_run(config.platform):
+        raise _other_platform(str(config.platform), why)
 
     def layer(number: int) -> StoredLayer:
         blob = parsed.layers[number]
@@ -88,14 +87,11 @@ def _for_here(found: Descriptor, source: BlobSource) -> Descriptor:
     """The manifest for this machine in an index; a manifest as it is."""
     if found.media_type not in media_types.INDEXES:
         return found
-    here = this_platform()
-    named = [one for one in blobs_of(found, b"".join(source.fetch(found))) if one.platform is not None]
-    fitting = [one for one in named if one.platform == here] or [
-        one for one in named if one.platform and here.runs(one.platform)
-    ]
-    if not fitting:
-        raise _other_platform(here, ", ".join(str(one.platform) for one in named))
-    return fitting[0]
+    named = {one.platform: one for one in blobs_of(found, b"".join(source.fetch(found))) if one.platform is not None}
+    chosen = runnable(named)
+    if chosen is None:
+        raise _other_platform(", ".join(map(str, named)), *filter(None, map(cannot_run, list(named)[:1])))
+    return named[chosen]
 
 
 def _bring(reference: Reference, session: Session) -> Reference:
@@ -142,9 +138,10 @@ def _absent(reference: Reference) -> StoreError:
     )
 
 
-def _other_platform(here: Platform, others: str) -> RunnerError:
+def _other_platform(others: str, why: str) -> RunnerError:
     return RunnerError(
-        f"the image is for {others}, and this machine is {here}",
+        f"the image is for {others}, which does not run here",
         code="IW701",
-        fix=f'platform=["{here}"], to run it here as well',
+        why=why,
+        fix=f'platform="{others.replace(" ", "")},{this_platform()}", to run it here as well',
     )

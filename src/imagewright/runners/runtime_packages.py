@@ -7,7 +7,7 @@ from imagewright.build.session import Session
 from imagewright.builders.ensure import ensure
 from imagewright.errors import ImagewrightError
 from imagewright.oci.reference import Reference
-from imagewright.sandbox.emulation import this_platform
+from imagewright.sandbox.emulation import runnable, this_platform
 from imagewright.spec import ImageSpec
 
 
@@ -27,7 +27,7 @@ def with_runtime_packages(spec: ImageSpec, image: Reference, session: Session) -
         f"{spec.name}-runtime",
         packages=spec.runtime_packages,
         base_image=f"oci:{session.store_dir}:{local_tag(image)}",
-        platform=str(this_platform()),
+        platform=str(runnable(spec.platforms) or this_platform()),
         pip_index=spec.pip_index,
         pip_extra_index_url=spec.pip_extra_index_url,
         # Of a file of requirements they choose groups and extras, which a list of packages has not.

@@ -1,6 +1,7 @@
 """Whether this machine runs programs of a platform: its own ones, or with an emulator that its kernel was told of."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from imagewright.oci.platform import Platform
@@ -17,6 +18,13 @@ _32_BITS = frozenset({"386", "arm"})
 def this_platform() -> Platform:
     """The platform of this machine."""
     return Platform.parse(f"linux/{os.uname().machine}")
+
+
+def runnable(platforms: Iterable[Platform], *, binfmt: Path = BINFMT, here: Platform | None = None) -> Platform | None:
+    """The one of these platforms that runs here best: this machine's own, else the first that is emulated."""
+    here = here or this_platform()
+    able = [one for one in platforms if not cannot_run(one, binfmt=binfmt, here=here)]
+    return min(able, key=lambda one: (one != here, not here.runs(one)), default=None)
 
 
 def cannot_run(platform: Platform, *, binfmt: Path = BINFMT, here: Platform | None = None) -> str:
