@@ -13,7 +13,6 @@ _LAUNCHER = """\
 #!{interpreter}
 import sys
 from {module} import {first}
-
 if __name__ == '__main__':
     sys.argv[0] = sys.argv[0].removesuffix('.exe')
     sys.exit({attribute}())
