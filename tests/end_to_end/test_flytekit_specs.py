@@ -37,6 +37,8 @@ VERSIONS = {
     "scikit-learn": "1.5.0",
     "click": INSTALLED,
     "flytekit": "1.13.0",
+    "nvidia-cuda-runtime-cu12": "12.4.127",
+    "nvidia-cudnn-cu12": "8.9.7.29",
 }
 EXTRA = {"torch": "2.4.0", "torchvision": "0.19.0"}
 PROJECT = """\
@@ -45,6 +47,16 @@ name = "mine"
 version = "1"
 requires-python = ">=3.9"
 dependencies = ["pandas", "threadpoolctl"]
+"""
+
+
+PART = make_wheel("part", "7")
+BACKEND = f"""\
+import pathlib, shutil
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    shutil.copy(pathlib.Path(__file__).with_name("{PART.filename}"), folder)
+    return "{PART.filename}"
 """
 
 
@@ -63,10 +75,13 @@ CASES = {
         "packages=['pandas==2.2.1'], requirements=os.fspath(HERE / 'requirements.txt'), "
         "source_root=os.fspath(HERE / 'other_files'), commands=['mkdir my_dir'], entrypoint=SHELL, "
         "pip_index=INDEX, pip_extra_index_url=[EXTRA], source_copy_mode=CopyFileDetection.ALL, "
-        "copy=['tmp/copy_file.txt'])",
+        "copy=['tmp/copy_file.txt'], "
+        "pip_secret_mounts=[('.gitconfig', '/etc/gitconfig'), ('secret_src_2', '/root/.netrc')], "
+        "builder_config={'uv_image': 'uv_image_local'})",
         "[version('pandas'), version('threadpoolctl'), os.environ['MY_ENV'], bool(shutil.which('curl')), "
-        "open('/root/hello_world.txt').read(), open('/root/tmp/copy_file.txt').read(), os.path.isdir('/root/my_dir')]",
-        ["2.2.1", "3.5.0", "MY_VALUE", True, "hello", "copied", True],
+        "open('/root/hello_world.txt').read(), open('/root/tmp/copy_file.txt').read(), os.path.isdir('/root/my_dir'), "
+        "os.path.exists('/etc/gitconfig')]",
+        ["2.2.1", "3.5.0", "MY_VALUE", True, "hello", "copied", True, False],
     ),
     "null_entrypoint": Case(
         "ImageSpec(name='null-entrypoint', base_image=BASE('refusing'), entrypoint=[])",
@@ -115,18 +130,30 @@ CASES = {
     "fluent": Case(
         "ImageSpec(name='FLYTEKIT-fluent', packages=['pandas'], apt_packages=['less'], python_version='3.11', "
         "base_image=ImageSpec(name='below', python_version='3.11'), requirements=os.fspath(HERE / 'requirements.txt'), "
-        "pip_index=INDEX, entrypoint=SHELL, copy=['src/file1.txt'])"
+        "pip_index=INDEX, entrypoint=SHELL, copy=['src/file1.txt'], "
+        "registry_config=os.fspath(HERE / 'registry_config.json'), cuda='12.4.1', cudnn='8')"
         ".with_commands('echo hello').with_packages('numpy').with_apt_packages('curl')"
         ".with_copy(['src', 'src/file2.txt']).force_push()",
-        "[[version(name) for name in ('pandas', 'numpy', 'threadpoolctl')], "
+        "[[version(name) for name in ('pandas', 'numpy', 'threadpoolctl')], version('nvidia-cuda-runtime-cu12'), "
         "[bool(shutil.which(name)) for name in ('less', 'curl')], sorted(os.listdir('/root/src'))]",
-        [["2.2.1", "1.26.4", "3.5.0"], [True, True], ["file1.txt", "file2.txt"]],
+        [["2.2.1", "1.26.4", "3.5.0"], "12.4.127", [True, True], ["file1.txt", "file2.txt"]],
     ),
     "extra_index": Case(
         "ImageSpec(packages=['torch', 'torchvision'], base_image=BASE('theirs'), pip_index=INDEX, "
         "pip_extra_index_url=[EXTRA])",
         "[version('torch'), version('torchvision')]",
         ["2.4.0", "0.19.0"],
+    ),
+    "git_subfolder": Case(
+        "ImageSpec(name='FLYTEKIT-git', python_version='3.11', apt_packages=['git'], pip_index=INDEX, "
+        "packages=[f'git+file://{HERE}/repository@master#subdirectory=plugins/part'])",
+        "[version('part'), bool(shutil.which('git'))]",
+        ["7", True],
+    ),
+    "runtime_packages": Case(
+        "ImageSpec(name='flytekit-dev', pip_index=INDEX).with_runtime_packages(['threadpoolctl'])",
+        "version('threadpoolctl')",
+        "3.5.0",
     ),
     "custom_tag": Case(
         "ImageSpec(name='my_image', python_version='3.11', tag_format='{spec_hash}-dev')",
@@ -259,10 +286,20 @@ def write_files(folder: Path, index: str) -> None:
         "src/file2.txt": "2",
         "uv/pyproject.toml": PROJECT,
         "poetry/pyproject.toml": PROJECT,
+        ".gitconfig": "[user]\n",
+        "secret_src_2": "machine example.com login alice password secret\n",
+        "registry_config.json": '{"auths": {}}',
+        "repository/plugins/part/pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\n'
+        'backend-path = ["."]\n[project]\nname = "part"\nversion = "7"\n',
+        "repository/plugins/part/backend.py": BACKEND,
         "poetry/beside/pyproject.toml": '[project]\nname = "beside"\nversion = "1"\n',
     }.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
+    (folder / "repository/plugins/part" / PART.filename).write_bytes(PART.data)
+    for arguments in (["init", "-q", "-b", "master"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+        subprocess.run(["git", *identity, *arguments], cwd=folder / "repository", check=True, timeout=60)
     subprocess.run(
         [find_uv_bin(), "lock", "--quiet", "--no-config", f"--default-index={index}", "--no-cache"],
         cwd=folder / "uv",

@@ -23,7 +23,7 @@ def unpack(archive: str, to: str) -> None:
     if os.path.exists(to):
         return
     part = to + ".part"
-    if zipfile.is_zipfile(archive):
+    if not tarfile.is_tarfile(archive) and zipfile.is_zipfile(archive):  # a wheel at the end of a tar looks like a zip
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(part)
     else:

@@ -38,7 +38,8 @@ def read_contents(archive: Path, subdirectory: str, named: str) -> Contents:
         LockError: IW208, it is no archive, or there is no project in it.
     """
     try:
-        if zipfile.is_zipfile(archive):
+        # A tar whose last member is a wheel looks like a zip from its end; no zip looks like a tar.
+        if not tarfile.is_tarfile(archive) and zipfile.is_zipfile(archive):
             with zipfile.ZipFile(archive) as opened:
                 return _read(opened.namelist(), opened.read, subdirectory, named)
         with tarfile.open(archive) as tar:
