@@ -149,11 +149,12 @@ class RunnerError(ImagewrightError):
 
 
 _USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/@\s]*@")
+_TOKEN = re.compile(r"(?P<host>https?://[^/\s]+/t/)[^/\s]+(?=/)")  # where conda's channels have it
 
 
 def redacted(text: str) -> str:
-    """``text`` with the user and password of every URL in it replaced by ``***``."""
-    return _USERINFO.sub(lambda match: match["scheme"] + "***@", text)
+    """``text`` with the user and password of every URL in it replaced by ``***``, and the token of a conda channel."""
+    return _TOKEN.sub(lambda match: match["host"] + "***", _USERINFO.sub(lambda match: match["scheme"] + "***@", text))
 
 
 def _lines(value: Lines) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from imagewright.layer.planned import InputFile
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import digest_of, hex_of
 from imagewright.oci.platform import Platform
+from imagewright.packages.conda.locked import LockedConda, LockedEnvironment
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
@@ -62,6 +63,38 @@ DEBIAN = LockedBase(
     ),
 )
 BELOW = LockedSpec(replace(LOCK, base=DEBIAN, apt=(DEB,)))
+
+
+CONDA = LockedEnvironment(
+    "/opt/imagewright-conda",
+    (
+        LockedConda(
+            "python",
+            "3.12.1",
+            "h1_0_cpython",
+            "",
+            InputFile("https://example.com/c/linux-64/p.conda", digest_of(b"p"), 1),
+        ),
+        LockedConda(
+            "pure", "1.0", "py_0", "python", InputFile("https://example.com/c/noarch/q.conda", digest_of(b"q"), 1)
+        ),
+    ),
+    ("pure>=1",),
+)
+
+
+@pytest.mark.parametrize("base", [DEBIAN, IMAGE, LockedSpec(replace(LOCK, base=DEBIAN, conda=CONDA))])
+def test_a_lock_with_conda_packages_is_read_back_also_from_its_file(
+    base: LockedBase | LockedImage | LockedSpec,
+) -> None:
+    """In the lock itself and in that of a base; conda's Python is what wheels are installed for."""
+    lock = replace(LOCK, base=base, conda=CONDA)
+
+    assert Lock.from_json(json.loads(json.dumps(lock.to_json()))) == lock
+    assert read_lock_file(lock_text(lock, {}), name="a.toml").lock == lock
+    assert (lock.target.python, lock.target.prefix) == ("3.12", "/opt/imagewright-conda")
+    assert lock.target.interpreter == "/opt/imagewright-conda/bin/python3.12"
+    assert lock.target.libc == lock.base_target.libc
 
 
 @pytest.mark.parametrize("base", [DEBIAN, IMAGE, BELOW, LockedSpec(replace(LOCK, base=IMAGE))])

@@ -88,7 +88,6 @@ def test_a_builder_goes_by_its_exact_name() -> None:
 
 
 NOT_YET = {
-    "conda_packages": ["gdal"],
     "builder_config": {"buildkit_image": "x"},
     "builder_options": {"nonsense": 1},
 }
@@ -115,6 +114,7 @@ def test_every_option_is_one_that_is_read() -> None:
         "build_requires": {"psycopg2": ["setuptools<81"]},
         "build_env": {"CFLAGS": "-O1"},
         "build_network": False,
+        "conda_post_link": "skip",
     }
     assert values.keys() == BUILDER_OPTIONS
     assert check_supported(ImageSpec(builder_options=values))
@@ -132,6 +132,7 @@ def test_every_option_is_one_that_is_read() -> None:
         {"build_requires": ["setuptools<81"]},
         {"build_env": {"CFLAGS": 1}},
         {"build_network": "yes"},
+        {"conda_post_link": "yes"},
     ],
 )
 def test_an_option_with_a_value_that_cannot_work_is_refused(option: dict[str, object]) -> None:

@@ -50,13 +50,13 @@ def test_a_file_without_an_image_says_how_to_make_one(run: Run, folder: Path) ->
 
 def test_a_field_that_cannot_be_built_stops_before_anything_is_done(run: Run, folder: Path) -> None:
     """It is never passed over in silence."""
-    (folder / "app.py").write_text(APP.replace("env={", 'conda_packages=["x"], env={'))
+    (folder / "app.py").write_text(APP.replace("env={", 'builder_options={"nonsense": 1}, env={'))
 
     done = run("build", "app.py")
 
     assert (done.returncode, done.stdout) == (3, "")
     assert "error[IW204]" in done.stderr
-    assert "conda_packages" in done.stderr
+    assert "nonsense" in done.stderr
     assert "--> app.py:4" in done.stderr
 
 

@@ -109,7 +109,11 @@ def _debs(lock: Lock, *, base: bool) -> _Locked:
 
 
 def _wheels(lock: Lock) -> _Locked:
-    return {wheel.name: _pinned(wheel.version, wheel.file) for wheel in lock.environment}
+    found = {wheel.name: _pinned(wheel.version, wheel.file) for wheel in lock.environment}
+    environment = lock.conda_environment
+    for one in environment.packages if environment else ():
+        found[f"{one.name} (conda)"] = _pinned(f"{one.version} {one.build}", one.file)
+    return found
 
 
 def _pinned(version: str, file: InputFile) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Do the wheels of a lock fit into one environment? Asked once for each set of wheels."""
+"""Do the packages of a lock fit into one environment? Asked once for each set of wheels, and of conda packages."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -39,3 +39,55 @@ def check_compatible(
         check_conflicts(lock.environment, inputs, target, allow_bad_record=allow_bad_record)
         memory.mkdir(parents=True, exist_ok=True)
         marker.touch()
+
+
+def conda_digest(lock: Lock, *, scripts: bool) -> Digest:
+    """The digest of what the answer depends on: the conda packages, where they go, and which may have scripts.
+
+    ``scripts`` says that somebody has decided what becomes of those of the lock's own packages.
+    """
+    environment = lock.conda_environment
+    assert environment is not None
+    document = {
+        "conda": sorted([one.filename, one.file.digest] for one in environment.packages),
+        "prefix": environment.prefix,
+        "python": environment.minor,
+        "decided": _decided(lock, scripts),
+    }
+    return digest_of(canonical_json(document))
+
+
+def check_conda(
+    lock: Lock,
+    inputs: Inputs,
+    memory: Path,
+    *,
+    scripts: bool,
+    known: Callable[[Digest], bool] = lambda packages: False,
+) -> None:
+    """Pass when the conda packages fit together, and none wants to run a script that nobody has decided about.
+
+    Raises:
+        LockError: Two have different files for one path (IW207), or one has a script (IW210).
+        BuildError: A package is broken or hostile (IW303).
+    """
+    environment = lock.conda_environment
+    if environment is None:
+        return
+    packages = conda_digest(lock, scripts=scripts)
+    marker = memory / f"{hex_of(packages)}.compatible"
+    if not marker.exists() and not known(packages):
+        from imagewright.packages.conda.conflicts import check_packages
+        from imagewright.packages.conda.install import Placement
+
+        placement = Placement(environment.prefix, environment.minor)
+        check_packages(environment.packages, inputs, placement, decided=_decided(lock, scripts))
+        memory.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+
+
+def _decided(lock: Lock, scripts: bool) -> list[str]:
+    """The packages of which it is decided what becomes of their scripts: all below, and our own with ``scripts``."""
+    own = {one.name for one in lock.conda.packages} if lock.conda is not None and not scripts else set()
+    environment = lock.conda_environment
+    return sorted({one.name for one in environment.packages} - own) if environment is not None else []

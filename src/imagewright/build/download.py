@@ -20,11 +20,18 @@ from imagewright.transport import AnswerError, Transport
 MOST_BREAKS = 5  # how often an answer may break off without a byte of progress before the download is given up
 
 
+def local_path(url: str) -> Path | None:
+    """The path of a ``file:`` URL, else None."""
+    parts = urlsplit(url)
+    return Path(unquote(parts.path)) if parts.scheme == "file" else None
+
+
 class Downloads:
     """The `Inputs` of layers, in ``folder``/sha256/<hex>. Safe to share between threads; processes share the folder.
 
     ``locate`` turns a URL of a lock into an address that can be asked (``deb:`` URLs name no host), ``headers`` gives
-    the login for it. ``file:`` URLs are used where they are, without a copy. What was cut off is resumed.
+    the login for it. ``local`` says where a file is that is on this machine: ``file:`` URLs are used where they are,
+    without a copy. What was cut off is resumed.
     A file that was changed after its download is noticed (its digest is remembered with its size, mtime and inode) and
     downloaded again.
     """
@@ -34,6 +41,7 @@ class Downloads:
         folder: Path,
         transport: Transport,
         *,
+        local: Callable[[str], Path | None] = local_path,
         locate: Callable[[str], str] = lambda url: url,
         headers: Callable[[str], Mapping[str, str]] = lambda url: {},
         offline: bool = False,
@@ -42,7 +50,7 @@ class Downloads:
         self._folder = folder / "sha256"
         self._local = LocalFiles(folder / "local")
         self._transport = transport
-        self._locate, self._headers = locate, headers
+        self._local_path, self._locate, self._headers = local, locate, headers
         self._offline = offline
         self._listen = listen
 
@@ -55,7 +63,7 @@ class Downloads:
             IntegrityError: It is not what the lock says, not even when it was downloaded anew.
             StoreError: It cannot be written here.
         """
-        local = local_path(file.url)
+        local = self._local_path(file.url)
         if local is not None:
             return self._local.check(local, file)
         stored = self._stored(file.digest)
@@ -80,7 +88,7 @@ class Downloads:
         """
         wanted = sorted(set(files))
         if self._offline:
-            missing = [file for file in wanted if local_path(file.url) is None and not self._has(file)]
+            missing = [file for file in wanted if self._local_path(file.url) is None and not self._has(file)]
             if missing:
                 raise _missing(missing)
         run_all(self.path, wanted, jobs=jobs)
@@ -91,7 +99,7 @@ class Downloads:
         Raises:
             LockError, NetworkError, CredentialsError, StoreError: As `path` does.
         """
-        local = local_path(url)
+        local = self._local_path(url)
         if local is not None:
             return self._local.pin(local, url)
         if digest is not None and (stored := self._stored(digest)).is_file():
@@ -213,12 +221,6 @@ def _space(place: Path) -> Iterator[None]:
             why=str(error),
             fix="set IMAGEWRIGHT_CACHE_DIR to a folder of your own",
         ) from error
-
-
-def local_path(url: str) -> Path | None:
-    """The path of a ``file:`` URL, else None."""
-    parts = urlsplit(url)
-    return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
 def _validator(headers: Mapping[str, str]) -> str:

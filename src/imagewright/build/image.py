@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from imagewright.build.compatible import check_compatible, wheels_digest
+from imagewright.build.compatible import check_compatible, check_conda, conda_digest, wheels_digest
 from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
 from imagewright.build.plan import allow_bad_record
@@ -52,11 +52,13 @@ def make_image(
     shared = shared_layers(session, destination)
     lock = lock_of(spec, platform, session, upgrade=session.upgrade, shared=shared)
     inputs = downloads(spec, session)
+    scripts = "conda_post_link" in spec.builder_options
 
     def check() -> None:
         allowed = allow_bad_record(spec)
         known = shared.is_compatible if shared is not None else lambda wheels: False
         check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed, known=known)
+        check_conda(lock, inputs, session.layers_dir, scripts=scripts, known=known)
         spec.check_unchanged()
 
     made = planned(spec, lock, session)
@@ -71,6 +73,8 @@ def make_image(
         steps=steps,
     )
     compatible = (wheels_digest(lock),) if lock.environment else ()
+    if lock.conda_environment is not None:
+        compatible = (*compatible, conda_digest(lock, scripts=scripts))
     try:
         return publish(made.plan, reference, workshop, destination, check=check, compatible=compatible, tag=tag)
     except (NetworkError, StoreError, IntegrityError):

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagewright.build.download import Downloads
+from imagewright.build.download import Downloads, local_path
 from imagewright.build.pip_secrets import with_pip_secrets
 from imagewright.build.session import Session
 from imagewright.errors import LockError
@@ -18,11 +18,13 @@ from imagewright.spec import ImageSpec
 
 if TYPE_CHECKING:  # 30 ms that a build which asks for no file does not pay
     from imagewright.build.cuda import CudaPackages
+    from imagewright.packages.conda.channels import Channels
     from imagewright.packages.deb.mirror import Mirrors
     from imagewright.packages.pypi.indexes_login import Logins
     from imagewright.packages.pypi.request import Request
 
 APT = Path("/etc/apt")
+CONDA = (".conda", ".tar.bz2")
 
 
 def mirrors(session: Session) -> "Mirrors":
@@ -67,6 +69,17 @@ def request_of(spec: ImageSpec, target: Target, cuda: "CudaPackages | None" = No
     )
 
 
+def conda_channels(spec: ImageSpec) -> "Channels":
+    """The conda channels of a spec, and after them those of the specs that it is based on."""
+    from imagewright.packages.conda.channels import channels_of
+
+    below = spec.base_image
+    while isinstance(below, ImageSpec) and not below.conda_packages:
+        below = below.base_image
+    names = conda_channels(below).names if isinstance(below, ImageSpec) else ()
+    return channels_of(spec.conda_channels, spec.directory, below=names)
+
+
 def downloads(spec: ImageSpec, session: Session) -> Downloads:
     """The input files of a spec's layers. Logins and mirrors are looked up when the first file has to be downloaded."""
 
@@ -82,15 +95,25 @@ def downloads(spec: ImageSpec, session: Session) -> Downloads:
     def debian() -> "Mirrors":
         return mirrors(session)
 
+    @cache
+    def channels() -> "Channels":
+        return conda_channels(spec)
+
+    def local(url: str) -> Path | None:
+        return channels().path(url) if url.startswith("channel:") else local_path(url)
+
     def locate(url: str) -> str:
-        return debian().url(url) if url.startswith("deb:") else url
+        if url.startswith("deb:"):
+            return debian().url(url)
+        return channels().located(url) if url.endswith(CONDA) else url
 
     def headers(url: str) -> Mapping[str, str]:
-        return logins().headers(url)
+        return channels().headers(url) if url.endswith(CONDA) else logins().headers(url)
 
     return Downloads(
         session.files_dir,
         session.transport,
+        local=local,
         locate=locate,
         headers=headers,
         offline=session.offline,

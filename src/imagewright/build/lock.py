@@ -1,6 +1,7 @@
 """Lock: every input of an image, pinned by digest, for one platform."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from imagewright.build.base.locked import LockedImage
@@ -8,6 +9,7 @@ from imagewright.dataclass import dataclass
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, canonical_json, digest_of, parse_digest
 from imagewright.oci.platform import Platform
+from imagewright.packages.conda.locked import LockedConda, LockedEnvironment
 from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.pypi.locked import LockedWheel
@@ -27,17 +29,26 @@ class LockedSpec:
 class Lock:
     """The base image and the wheels on it, by name. ``asked`` is the digest of the requirements it answers.
 
-    ``apt`` are the Debian packages that ``apt_packages`` adds to the base, with all that they need.
+    ``apt`` are the Debian packages that ``apt_packages`` adds to the base, with all that they need; ``conda`` are the
+    packages that ``conda_packages`` adds, None without any.
     """
 
     asked: Digest
     base: LockedBase | LockedImage | LockedSpec
     wheels: tuple[LockedWheel, ...]
     apt: tuple[LockedDeb, ...] = ()
+    conda: LockedEnvironment | None = None
 
     @property
     def target(self) -> Target:
-        """What the wheels are installed onto."""
+        """What the wheels are installed onto: conda's Python when there is one, with its environment; else the base's."""
+        if self.conda is not None and self.conda.python:
+            return _onto(self.conda, self.base_target)
+        return self.base_target
+
+    @property
+    def base_target(self) -> Target:
+        """The base image, as far as packages need to know it."""
         match self.base:
             case LockedBase():
                 return plan_base(self.base).target
@@ -45,6 +56,16 @@ class Lock:
                 return self.base.target
             case LockedSpec():
                 return self.base.lock.target
+
+    @property
+    def conda_environment(self) -> LockedEnvironment | None:
+        """All conda packages of the image: those of specs below, then our own."""
+        below = self.base.lock.conda_environment if isinstance(self.base, LockedSpec) else None
+        if self.conda is None or below is None:
+            return self.conda or below
+        return LockedEnvironment(
+            below.prefix, (*below.packages, *self.conda.packages), tuple(sorted({*below.asked, *self.conda.asked}))
+        )
 
     @property
     def environment(self) -> tuple[LockedWheel, ...]:
@@ -71,6 +92,7 @@ class Lock:
             "apt": _from_debs(self.apt),
             "wheels": [[wheel.name, wheel.version, *_file(wheel.file)] for wheel in self.wheels],
             **({"sources": sources} if (sources := _sources(self.wheels)) else {}),
+            **({"conda": _from_conda(self.conda)} if self.conda else {}),
         }
 
     @classmethod
@@ -86,7 +108,8 @@ class Lock:
             for name, version, url, digest, size in document["wheels"]
         )
         base, apt = _base_from_json(document["base"]), _debs(document.get("apt", ()))
-        return cls(parse_digest(document["asked"]), base, wheels, apt)
+        conda = _conda(document["conda"]) if "conda" in document else None
+        return cls(parse_digest(document["asked"]), base, wheels, apt, conda)
 
 
 def requirements_of(spec: ImageSpec, platform: Platform) -> Digest:
@@ -134,6 +157,27 @@ def _debs(rows: Any) -> tuple[LockedDeb, ...]:
     return tuple(
         LockedDeb(name, version, architecture, _input(url, digest, size))
         for name, version, architecture, url, digest, size in rows
+    )
+
+
+def _from_conda(environment: LockedEnvironment) -> dict[str, Any]:
+    packages = [[one.name, one.version, one.build, one.noarch, *_file(one.file)] for one in environment.packages]
+    return {"prefix": environment.prefix, "asked": list(environment.asked), "locked": packages}
+
+
+def _conda(document: Any) -> LockedEnvironment:
+    packages = tuple(
+        LockedConda(name, version, build, noarch, _input(url, digest, size))
+        for name, version, build, noarch, url, digest, size in document["locked"]
+    )
+    return LockedEnvironment(document["prefix"], packages, tuple(document["asked"]))
+
+
+def _onto(environment: LockedEnvironment, base: Target) -> Target:
+    minor = environment.minor
+    interpreter = f"{environment.prefix}/bin/python{minor}"
+    return replace(
+        base, python=minor, interpreter=interpreter, prefix=environment.prefix, python_full_version=environment.python
     )
 
 

@@ -22,7 +22,8 @@ VERSION = 1
 
 _WHEEL = ("name", "version", "url", "digest", "size")
 _DEB = ("name", "version", "architecture", "url", "digest", "size")
-_COLUMNS = {"wheels": _WHEEL, "apt": _DEB, "debs": _DEB}
+_CONDA = ("name", "version", "build", "noarch", "url", "digest", "size")
+_COLUMNS = {"wheels": _WHEEL, "apt": _DEB, "debs": _DEB, "locked": _CONDA}
 """What a lock has in rows gets names for the columns: a reviewer reads it."""
 
 _UP = "../"  # the file lies in a folder of its own, beside the code that local files are named from

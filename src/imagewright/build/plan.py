@@ -43,11 +43,12 @@ def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, 
 
     ``below`` is the base's plan, ``sources`` are the layers of the files.
     """
-    config = config_of(spec, lock.target, below.config)
+    config = config_of(spec, lock.target, _base_config(lock, below))
     wheels: list[PlannedLayer] = [
         WheelLayer(group, lock.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
     ]
-    layers = (*below.layers, *_apt(spec, lock, below), *_environment(lock), *wheels, *sources)
+    packages = _with_conda((*below.layers, *_apt(spec, lock, below)), spec, lock, config)
+    layers = (*packages, *_environment(lock), *wheels, *sources)
     return Plan(
         spec.name,
         (*layers, *_commands(spec, config, [layer.key for layer in layers])),
@@ -62,6 +63,25 @@ def _apt(spec: ImageSpec, lock: Lock, below: Plan) -> tuple[Step, ...]:
     from imagewright.build.apt import apt_steps  # not loaded for an image without any
 
     return apt_steps(spec, lock.apt, [layer.key for layer in below.layers])
+
+
+def _with_conda(
+    layers: tuple[PlannedLayer | GivenLayer | Step, ...], spec: ImageSpec, lock: Lock, config: ImageConfig
+) -> tuple[PlannedLayer | GivenLayer | Step, ...]:
+    if lock.conda is None:
+        return layers
+    from imagewright.build.conda import conda_layers, post_link_steps
+
+    layers = (*layers, *conda_layers(lock, allow_bad_record=allow_bad_record(spec)))
+    return (*layers, *post_link_steps(spec, lock, config, [layer.key for layer in layers]))
+
+
+def _base_config(lock: Lock, below: Plan) -> ImageConfig:
+    if lock.conda is None:
+        return below.config
+    from imagewright.build.conda import with_conda
+
+    return with_conda(below.config, lock.conda)
 
 
 def _commands(spec: ImageSpec, config: ImageConfig, below: Sequence[Digest]) -> tuple[Step, ...]:
@@ -89,7 +109,9 @@ def image_base(locked: LockedImage, image: ReadImage) -> Plan:
 
 
 def _environment(lock: Lock) -> tuple[PlannedLayer, ...]:
-    """The layer of our environment, unless it is in the base already."""
+    """The layer of our environment, unless it is in the base already, or wheels go into that of conda's Python."""
+    if lock.conda is not None and lock.conda.python:
+        return ()
     match lock.base:
         case LockedBase():
             return (EnvironmentLayer(lock.target),)

@@ -141,4 +141,5 @@ def _tell(
 ) -> None:
     target = lock.target
     seconds = time.monotonic() - started
-    session.listen(Resolved(spec.name, len(lock.wheels), target.python, " ".join(target.libc), how, seconds))
+    count = len(lock.wheels) + (len(lock.conda.packages) if lock.conda else 0)
+    session.listen(Resolved(spec.name, count, target.python, " ".join(target.libc), how, seconds))

@@ -16,6 +16,7 @@ from imagewright.errors import LockError
 from imagewright.events import Noted
 from imagewright.oci.digest import Digest
 from imagewright.oci.platform import Platform
+from imagewright.packages.conda.locked import LockedEnvironment
 from imagewright.packages.deb.apt import wanted_of
 from imagewright.packages.deb.apt_resolve import resolve_apt
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
@@ -52,19 +53,25 @@ def resolve_anew(
     """
     kept = before.lock if before is not None and _same_base(spec, before, parent) else None
     below = kept_base(spec, kept, session) if kept else lock_base(spec, platform, session, parent)
-    base, target = below.base, Lock(asked, below.base, ()).target
+    base = below.base
+    on_base = Lock(asked, base, (), conda=kept.conda if kept else _conda(spec, Lock(asked, base, ()), session))
+    target = on_base.target
+    if on_base.conda_environment is not None:
+        from imagewright.build.conda_resolve import with_conda_distributions
+
+        below = with_conda_distributions(below, spec, on_base, session)
+    forbidden_by = _wheels_only(spec, on_base)
     apt = kept.apt if kept else _apt(spec, base, session)
     versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
     has = env_below(spec, base, session) if spec.cuda else {}
-    only_binary = build_options(spec).only_binary
     try:
         resolution = resolve(
             request_of(spec, target, cuda_packages(spec, has)),
             uv=Uv(session.uv_dir, session.environ),
             pin=downloads(spec, session).pin,
             pip=pip,
-            builder=None if only_binary else source_builder(spec, base, session, pip),
-            forbidden_by='builder_options={"only_binary": True}' if only_binary else "",
+            builder=None if forbidden_by else source_builder(spec, base, session, pip),
+            forbidden_by=forbidden_by,
             offline=session.offline,
             upgrade=upgrade,
             fixed=below.fixed,
@@ -79,7 +86,24 @@ def resolve_anew(
     for note in resolution.notes:
         session.listen(Noted(note))
     wheels = tuple(wheel for wheel in resolution.wheels if not below.has(wheel))
-    return Lock(asked, base, wheels, apt)
+    return Lock(asked, base, wheels, apt, on_base.conda)
+
+
+def _conda(spec: ImageSpec, lock: Lock, session: Session) -> LockedEnvironment | None:
+    """What ``conda_packages`` add to the base."""
+    if not spec.conda_packages:
+        return None
+    from imagewright.build.conda_resolve import lock_conda  # what images without any do not pay
+
+    return lock_conda(spec, lock, session)
+
+
+def _wheels_only(spec: ImageSpec, lock: Lock) -> str:
+    """What forbids that a wheel is built from source, or ""."""
+    if build_options(spec).only_binary:
+        return 'builder_options={"only_binary": True}'
+    environment = lock.conda_environment
+    return "a Python of conda_packages, for which nothing is built" if environment and environment.python else ""
 
 
 def _same_base(spec: ImageSpec, before: Ingredients, parent: Lock | None) -> bool:

@@ -74,6 +74,11 @@ class Session:
         return self.cache_dir / "index"
 
     @property
+    def conda_dir(self) -> Path:
+        """Indexes of conda channels."""
+        return self.cache_dir / "conda"
+
+    @property
     def uv_dir(self) -> Path:
         """uv's own cache."""
         return self.cache_dir / "uv"

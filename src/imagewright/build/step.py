@@ -26,7 +26,7 @@ VERSION = 1
 class Origin:
     """Which field made the step, for messages: command ``number`` of ``count``, or all Debian packages together."""
 
-    field: Literal["commands", "apt_packages"]
+    field: Literal["commands", "apt_packages", "conda_packages"]
     text: str
     number: int = 1
     count: int = 1

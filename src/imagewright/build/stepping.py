@@ -8,4 +8,7 @@ def stepping_fields(spec: ImageSpec) -> tuple[str, ...]:
     specs = [spec]
     while isinstance(specs[-1].base_image, ImageSpec):
         specs.append(specs[-1].base_image)
-    return tuple(field for field in ("apt_packages", "commands") if any(getattr(one, field) for one in specs))
+    fields = [field for field in ("apt_packages", "commands") if any(getattr(one, field) for one in specs)]
+    if any(one.conda_packages and one.builder_options.get("conda_post_link") == "run" for one in specs):
+        fields.append("conda_packages")
+    return tuple(fields)

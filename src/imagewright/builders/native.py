@@ -12,16 +12,10 @@ from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 from imagewright.spec.identity import BUILDING
 
-_NOT_YET = {
-    "conda_packages": "conda packages",
-    "conda_channels": "conda packages",
-}
-"""Fields that it does not build yet, and what they are in words. None of them is ever passed over in silence."""
-
 UNNEEDED_CONFIG = frozenset({"uv_image", "micromamba_image"})
 """What ``builder_config`` may name: images that flytekit's builder takes its tools from. None is needed here."""
 
-BUILDER_OPTIONS = frozenset({"allow_bad_record", "command_network", "command_timeout"}) | BUILDING
+BUILDER_OPTIONS = frozenset({"allow_bad_record", "command_network", "command_timeout", "conda_post_link"}) | BUILDING
 
 
 class NativeBuilder:
@@ -52,14 +46,6 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
     Raises:
         LockError: A field asks for what it cannot build (IW204).
     """
-    for field, words in _NOT_YET.items():
-        if value := getattr(spec, field):
-            raise LockError(
-                f"the native builder does not build {words} yet: {field}={_short(value)}",
-                code="IW204",
-                fix=f"leave {field} out, or name a builder that does it: ImageSpec(builder=...)",
-                where=spec.where_of(field),
-            )
     if unknown := sorted(set(spec.builder_options) - BUILDER_OPTIONS):
         raise LockError(
             f"the native builder has no option {unknown[0]!r}",
@@ -86,6 +72,10 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
         from imagewright.build.commands import check_command_options  # 15 ms, where there are any
 
         check_command_options(spec)
+    if spec.conda_packages or spec.conda_channels or "conda_post_link" in spec.builder_options:
+        from imagewright.build.conda import check_conda_fields
+
+        check_conda_fields(spec)
     if spec.cuda or spec.cudnn:
         from imagewright.build.cuda import check_cuda
 

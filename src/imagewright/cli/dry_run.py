@@ -78,7 +78,8 @@ def _fate(planned: PlannedLayer | Step | GivenLayer, session: Session) -> tuple[
     missing = [
         file
         for file in planned.inputs
-        if not file.url.startswith("file:") and not (session.files_dir / "sha256" / hex_of(file.digest)).exists()
+        if not file.url.startswith(("file:", "channel:"))
+        and not (session.files_dir / "sha256" / hex_of(file.digest)).exists()
     ]
     if missing:
         return "download", sum(file.size for file in missing)

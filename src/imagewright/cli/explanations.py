@@ -127,8 +127,9 @@ Name a mirror: `imagewright config set debian_mirror https://debian.example.com/
     ),
     Explanation(
         "IW207",
-        "two wheels write the same file with different contents",
+        "two packages write the same file with different contents",
         """\
+They are two wheels, or two conda packages.
 Installers let the last one win, so that the result depends on the order; imagewright refuses instead.
 Usual pairs: two builds of one project under different names (`opencv-python` and `opencv-python-headless`), or projects that
 both ship a top-level `tests` folder.""",
@@ -155,6 +156,26 @@ An image carries its lock with it, unless a tool wrote it that leaves unknown an
 `imagewright lock FILE` writes it for what is asked for now; what still fits keeps its version.
 `imagewright lock --upgrade FILE` takes what is newest. Both say what changes.
 `imagewright explain IMAGE FILE` says what differs between an image and what would be built now.""",
+    ),
+    Explanation(
+        "IW210",
+        "a conda package wants to run a script when it is installed",
+        """\
+Conda packages become layers without anything being run.
+A few of them bring a post-link script, which makes a cache or a link; what it does is not known before it has run.""",
+        """\
+`builder_options={"conda_post_link": "run"}` runs them in the sandbox, without a network; what they change is a layer.
+`builder_options={"conda_post_link": "skip"}` leaves them, as pixi does unless told otherwise; often nothing is missed.""",
+    ),
+    Explanation(
+        "IW211",
+        "conda packages need an extra of imagewright's",
+        """\
+`conda_packages` are solved by py-rattler, and unpacked with a zstd library.
+Both are large, so `pip install imagewright` leaves them out.""",
+        """\
+`pip install "imagewright[conda]"` brings them.
+Only the machine that builds needs them: an image that is there, and a container that runs, do not.""",
     ),
     Explanation(
         "IW300",

@@ -62,7 +62,7 @@ def lock(app: App, file: Path, show: bool, upgrade: bool, locked: bool) -> None:
                 continue
             verb = "Wrote" if _write(path, text) else "Unchanged"
             shown = path.relative_to(app.directory) if path.is_relative_to(app.directory) else path
-            app.console.say(f"{verb} {shown}  {many(len(made.wheels), 'package')}, {_base(made)}")
+            app.console.say(f"{verb} {shown}  {many(len(made.wheels), 'package')}, {_conda(made)}{_base(made)}")
     app.console.answer("\n".join(texts.values()).rstrip() if show else "", {"locks": texts})
 
 
@@ -93,6 +93,10 @@ def _write(path: Path, text: str) -> bool:
             part.unlink(missing_ok=True)
         raise StoreError(f"the lock file {path} cannot be written", why=error.strerror or str(error)) from error
     return True
+
+
+def _conda(locked: Lock) -> str:
+    return f"{len(locked.conda.packages)} of conda, " if locked.conda else ""
 
 
 def _base(locked: Lock) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from imagewright.oci.reference import Reference
 from imagewright.spec.base_image import parse_local
+from imagewright.spec.channels import without_token
 from imagewright.spec.fields import CHECKS
 from imagewright.spec.names import normalized_requirement, without_userinfo
 
@@ -28,6 +29,8 @@ REQUIRING = frozenset(
         "pip_extra_args",
         "apt_packages",
         "apt_snapshot",
+        "conda_packages",
+        "conda_channels",
         "base_image",
         "python_exec",
         "cuda",
@@ -60,7 +63,7 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "env": dict,
     "packages": lambda items: _unordered(map(normalized_requirement, items)),
     "conda_packages": lambda items: _unordered(map(_pressed, items)),
-    "conda_channels": lambda items: [without_userinfo(item).strip() for item in items],
+    "conda_channels": lambda items: [without_token(item.strip()) for item in items],
     "apt_packages": _unordered,
     "cuda": str,
     "cudnn": str,

@@ -15,6 +15,7 @@ from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.spec import place
 from imagewright.spec.base_image import parse_local, spelled_local_image
+from imagewright.spec.channels import local_channel, spelled_channels, without_token
 from imagewright.spec.copy_mode import CopyFileDetection
 from imagewright.spec.environment import in_task_container, installed
 from imagewright.spec.fields import CHECKS, LOCAL_REGISTRY, Refused
@@ -224,6 +225,7 @@ class ImageSpec:
             "source_root": _portable(self.source_root),
             "source_copy_mode": self.source_copy_mode.name if self.source_copy_mode else None,
             "copy": list(self.copy) or None,
+            "conda_channels": [_portable_channel(channel) for channel in self.conda_channels] or None,
         }
         content.update({field: name for field, name in names.items() if name is not None})
         return digest_of(canonical_json({"declared": content}))
@@ -423,6 +425,8 @@ class ImageSpec:
             content["requirements"] = spelled_requirements(file)
             if self.install_project:
                 content["project"] = spelled_project(file.parent)
+        if any(local_channel(channel) is not None for channel in self.conda_channels):
+            content["conda_channels"] = spelled_channels(self.conda_channels, self.directory)
         named = sorted({path for package in self.packages if (path := local_path(package))})
         if named:
             content["local_packages"] = [[path, spelled_local("packages", path, self.directory)] for path in named]
@@ -468,6 +472,11 @@ def _portable(path: str | None) -> str | None:
     if path is None:
         return None
     return os.path.basename(path.rstrip("/")) if os.path.isabs(path) else os.path.normpath(path)
+
+
+def _portable_channel(channel: str) -> str:
+    path = local_channel(channel)
+    return without_token(channel.strip()) if path is None else f"folder:{_portable(path)}"
 
 
 def _differences(before: tuple[Copied, ...], after: tuple[Copied, ...]) -> list[str]:

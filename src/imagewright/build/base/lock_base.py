@@ -25,9 +25,11 @@ from imagewright.oci.platform import Platform
 from imagewright.packages.deb.base import plan_base
 from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.deb.release import Archive
+from imagewright.packages.deb.releases import RELEASES
 from imagewright.packages.deb.resolve import resolve_base
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.spec import ImageSpec
+from imagewright.spec.image_spec import DEFAULT_PYTHON
 
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
@@ -76,13 +78,15 @@ def lock_base(spec: ImageSpec, platform: Platform, session: Session, parent: Loc
     """
     if parent is not None:
         assert isinstance(spec.base_image, ImageSpec)
-        _check_python(spec, parent)
+        if not spec.conda_packages:
+            _check_python(spec, parent)
         installed, extends = _installed(spec.base_image, parent, session)
         return Below(LockedSpec(parent), installed, extends)
     if isinstance(spec.base_image, str):
         return _image(spec, platform, session)
     base = Lock(spec.digest, _default_base(spec, platform, session), ())
-    _check_python(spec, base)
+    if not spec.conda_packages:  # they may bring the Python that is asked for
+        _check_python(spec, base)
     return Below(base.base)
 
 
@@ -202,8 +206,11 @@ def snapshot_of(spec: ImageSpec) -> str:
 
 def _default_base(spec: ImageSpec, platform: Platform, session: Session) -> LockedBase:
     started = time.monotonic()
+    python = spec.python
+    if spec.conda_packages and python not in {release.python for release in RELEASES}:
+        python = DEFAULT_PYTHON  # conda brings the one that is asked for
     try:
-        base = resolve_base(spec.python, platform, debian_archive(spec, session), listen=session.listen)
+        base = resolve_base(python, platform, debian_archive(spec, session), listen=session.listen)
     except LockError as error:
         error.where = error.where or spec.where_of(spec.python)
         raise

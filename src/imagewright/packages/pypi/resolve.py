@@ -315,8 +315,11 @@ def _with_fixed(error: ImagewrightError, said: str, fixed: Sequence[tuple[str, s
     """Say which of the base image's versions stand in the way."""
     named = [f"{name} {version}" for name, version in fixed if re.search(rf"\b{re.escape(name)}\b", said)]
     if error.code == "IW202" and named:
-        error.why = (*error.why, f"the base image has {', '.join(named[:4])}, in the environment that this one extends")
-        error.fix = (*error.fix, "or ask for that version in the base image's own ImageSpec")
+        error.why = (*error.why, f"there already is {', '.join(named[:4])}, in the environment that wheels go into")
+        error.fix = (
+            *error.fix,
+            "or ask for that version where it comes from: the base image's ImageSpec, or conda_packages",
+        )
     return error
 
 

@@ -1,0 +1,97 @@
+"""No two packages may write one path with different bytes, and none may want to run something unasked."""
+
+import posixpath
+from collections.abc import Collection, Iterable, Sequence
+
+from imagewright.errors import LockError
+from imagewright.layer.planned import Inputs
+from imagewright.packages.conda.archive import open_package
+from imagewright.packages.conda.install import Placement, check_index, launchers, placed, post_link_script
+from imagewright.packages.conda.locked import LockedConda
+
+Content = tuple[object, ...]
+
+
+class Claims:
+    """Which package writes which path, and what."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[str, Content | None]] = {}
+        self._folders: dict[str, str] = {}
+
+    def take(self, package: str, path: str, content: Content | None) -> bool:
+        """Whether the path was free; False when it has the same content already.
+
+        Raises:
+            LockError: IW207: another package has something else there.
+        """
+        before = self._files.get(path)
+        if before is not None:
+            if content is None or before[1] != content:
+                raise _conflict(before[0], package, path)
+            return False
+        if path in self._folders:
+            raise _conflict(self._folders[path], package, path)
+        folder = posixpath.dirname(path)
+        while folder and folder not in self._folders:
+            if folder in self._files:
+                raise _conflict(self._files[folder][0], package, folder)
+            self._folders[folder] = package
+            folder = posixpath.dirname(folder)
+        self._files[path] = (package, content)
+        return True
+
+
+def check_packages(
+    packages: Sequence[LockedConda], inputs: Inputs, placement: Placement, *, decided: Collection[str]
+) -> None:
+    """Read what all packages say of their files. It is decided of those named what becomes of their scripts.
+
+    Raises:
+        LockError: IW207: two packages have different files for one path; IW210: one wants to run a script.
+        BuildError: IW303: a package cannot be read. Not every rule is looked at here: writing its layer does that.
+    """
+    claims = Claims()
+    wanting: list[tuple[LockedConda, str]] = []
+    for locked in sorted(packages):
+        with open_package(inputs.path(locked.file), locked.filename) as package:
+            check_index(package, locked)
+            for path, entry in placed(package, placement).items():
+                if entry.kind != "directory":
+                    claims.take(locked.filename, path, entry.content)
+            own = package.paths
+            for path, data in launchers(package, placement).items():
+                if path not in own:
+                    claims.take(locked.filename, path, (data,))
+            if (script := post_link_script(package)) is not None and locked.name not in decided:
+                wanting.append((locked, script))
+    if wanting:
+        raise _wants_to_run(wanting)
+
+
+def _wants_to_run(wanting: Sequence[tuple[LockedConda, str]]) -> LockError:
+    names = _listed(f"{locked.name} {locked.version}" for locked, _ in wanting)
+    many = len(wanting) > 1
+    return LockError(
+        f"{'conda packages want' if many else 'a conda package wants'} to run a script after being installed: {names}",
+        code="IW210",
+        why=f"{wanting[0][0].filename} has {wanting[0][1]}",
+        fix=[
+            'builder_options={"conda_post_link": "run"} runs them in a sandbox, without a network',
+            'builder_options={"conda_post_link": "skip"} leaves them, as pixi does: often nothing is missed',
+        ],
+    )
+
+
+def _listed(names: Iterable[str], most: int = 4) -> str:
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
+
+
+def _conflict(first: str, second: str, path: str) -> LockError:
+    return LockError(
+        f"two conda packages have different files for {path}",
+        code="IW207",
+        why=(f"one is in {first}", f"the other in {second}"),
+        fix="leave one of them out, or take versions of them that can live together",
+    )

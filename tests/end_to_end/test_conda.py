@@ -1,0 +1,160 @@
+"""``conda_packages``: a Python of conda's with packages of conda's and of the package index in one environment."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.end_to_end.conda_python import MINOR, available, distribution_package, python_package
+from tests.end_to_end.conftest import Run
+
+from imagewright.testing.conda import CondaFile, make_package, write_channel
+
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.skipif(not available(), reason=f"this machine has no /usr/bin/python{MINOR} with its library"),
+]
+
+APP = f"""
+from imagewright import ImageSpec, task, workflow
+
+image = ImageSpec(
+    "conda",
+    conda_packages=["numpy", "tool>=1", "shell"],
+    conda_channels=["./channel", "nodefaults"],
+    packages=["six==1.17.0"],
+    python_version="{MINOR}",
+    builder_options={{"conda_post_link": "run"}},
+)
+
+
+@task(container_image=image)
+def look() -> str:
+    import os, subprocess, sys
+
+    import numpy, six
+
+    tool = subprocess.run(["tool"], capture_output=True, text=True, check=True).stdout.strip()
+    shell = subprocess.run(["shell"], capture_output=True, text=True, check=True).stdout.strip()
+    made = open("/opt/imagewright-conda/share/made").read().strip()
+    return "|".join(
+        [sys.prefix, os.environ["CONDA_PREFIX"], numpy.__file__, str(numpy.arange(4).sum()), six.__file__, tool, shell, made]
+    )
+
+
+@workflow
+def main() -> str:
+    return look()
+"""
+PREFIX = "/opt/imagewright-conda"
+SITE = f"{PREFIX}/lib/python{MINOR}/site-packages"
+OLD = "/build/_placeholder_placeholder_placeholder"
+
+
+@pytest.fixture(scope="module")
+def channel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    tool = make_package(
+        "tool",
+        "1.0",
+        {
+            "site-packages/tool.py": b"import numpy\n\n\ndef main():\n    print('numpy', numpy.__version__)\n",
+            "site-packages/tool-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\nName: tool\nVersion: 1.0\n",
+        },
+        noarch="python",
+        subdir="noarch",
+        build="py_0",
+        depends=["python >=3.9", "numpy"],
+        entry_points=["tool = tool:main"],
+    )
+    script = b'#!/bin/bash\necho "$PKG_NAME $PKG_VERSION in $PREFIX" > "$PREFIX/share/made"\n'
+    shell = make_package(
+        "shell",
+        "2.0",
+        {
+            "bin/shell": CondaFile(f"#!/bin/sh\ncat {OLD}/share/text\n".encode(), True, OLD),
+            "share/text": CondaFile(f"from {OLD}\n".encode(), placeholder=OLD),
+            "bin/.shell-post-link.sh": CondaFile(script, executable=True),
+        },
+        suffix=".tar.bz2",
+    )
+    packages = [python_package(), distribution_package("numpy"), tool, shell]
+    return write_channel(tmp_path_factory.mktemp("conda") / "channel", packages)
+
+
+@pytest.fixture
+def app(tmp_path: Path, channel: Path) -> Path:
+    (tmp_path / "channel").symlink_to(channel)
+    (tmp_path / "app.py").write_text(APP)
+    return tmp_path / "app.py"
+
+
+@pytest.mark.root
+def test_a_task_has_packages_of_conda_and_of_the_index(app: Path, imagewright: Run) -> None:
+    """Its Python is conda's, numpy is conda's, six is a wheel beside it, commands and scripts are there."""
+    ran = imagewright("run", "--container", str(app), "main")
+
+    assert ran.returncode == 0, ran.stderr
+    prefix, conda, numpy, total, six, tool, shell, made = ran.stdout.strip().split("|")
+    assert (prefix, conda) == (PREFIX, PREFIX)
+    assert numpy == f"{SITE}/numpy/__init__.py"
+    assert six == f"{SITE}/six.py"
+    assert (total, tool.split()[0]) == ("6", "numpy")
+    assert shell == f"from {PREFIX}"
+    assert made == f"shell 2.0 in {PREFIX}"
+
+
+@pytest.mark.root
+def test_a_script_that_nobody_decided_about_stops_the_build(app: Path, imagewright: Run) -> None:
+    """Also when all layers are known; "skip" builds without a sandbox."""
+    assert imagewright("build", str(app)).returncode == 0
+    undecided = APP.replace('    builder_options={"conda_post_link": "run"},\n', "")
+
+    app.write_text(undecided)
+    refused = imagewright("build", str(app))
+    app.write_text(APP.replace('"run"', '"skip"'))
+    skipped = imagewright("build", str(app))
+
+    assert refused.returncode == 3
+    assert "error[IW210]: a conda package wants to run a script after being installed: shell 2.0" in refused.stderr
+    assert skipped.returncode == 0, skipped.stderr
+
+
+@pytest.mark.root
+def test_a_spec_on_a_spec_keeps_its_conda_packages(app: Path, imagewright: Run) -> None:
+    """More of them go into the same environment, and wheels fit to what is there; the lock file says all of it."""
+    app.write_text(
+        APP.replace("image = ImageSpec(", "below = ImageSpec(\n    base_image=None,\n    name=")
+        .replace('    name=\n    "conda"', '    name="below"')
+        .replace('"numpy", "tool>=1", "shell"', '"numpy"')
+        .replace(
+            "@task(container_image=image)",
+            'image = ImageSpec("conda", base_image=below, conda_packages=["tool", "shell"], packages=["six"],\n'
+            '    conda_channels=["./channel"], builder_options={"conda_post_link": "run"})\n\n\n@task(container_image=image)',
+        )
+    )
+
+    locked = imagewright("lock", str(app))
+    ran = imagewright("run", "--container", str(app), "main")
+
+    assert locked.returncode == 0, locked.stderr
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip().split("|")[0] == PREFIX
+
+
+@pytest.mark.root
+def test_two_builds_in_two_places_are_one_image_and_the_second_asks_nobody(
+    app: Path, channel: Path, imagewright: Run, tmp_path: Path
+) -> None:
+    """The place of the channel is not in the image; offline builds what is known."""
+    first = imagewright("build", str(app))
+    other = tmp_path / "deeper" / "place"
+    other.mkdir(parents=True)
+    (other / "channel").symlink_to(channel)
+    (other / "app.py").write_text(APP)
+    second = imagewright("build", "--offline", str(other / "app.py"), cwd=other)
+    config = imagewright("image", "inspect", first.stdout.strip(), "--output", "json")
+
+    assert first.returncode == 0, first.stderr
+    assert second.returncode == 0, second.stderr
+    assert second.stdout == first.stdout
+    assert json.loads(config.stdout)
+    assert str(channel) not in config.stdout
