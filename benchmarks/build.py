@@ -23,7 +23,7 @@ from pathlib import Path
 
 from meter import Registry, Traffic, Usage, copy_linked, run
 from meter_report import Measured, table
-from peers import Peer, peer, write_source
+from peers import Buildah, Peer, peer, write_source
 from workloads import PYTHON, WORKLOADS, Workload
 
 import imagewright
@@ -101,6 +101,7 @@ class Bench:
     ours: Ours
     theirs: Peer | None
     registry: Registry
+    buildah: Buildah | None = None
     measured: dict[str, Measured] = field(default_factory=dict)
 
     def prepare_ours(self, workloads: Sequence[Workload]) -> None:
@@ -110,6 +111,9 @@ class Bench:
         ours.share_downloads()
         base = ours.write("base", {})
         run(ours.command(base), environ=ours.environ())
+        if any(workload.debian for workload in workloads):
+            # The peers have their base unpacked: so has ours, as on any machine on which a container ran.
+            run(ours.command(ours.write("unpacked", {"commands": ["true"]}), "local"), environ=ours.environ())
         ours.keep("base")
         for workload in workloads:
             say(f"downloading what {workload.name} needs")
@@ -121,7 +125,7 @@ class Bench:
         """The base as docker takes it."""
         program = str(Path(sys.executable).with_name("imagewright"))
         listed = run([program, "image", "list", "--output", "json"], environ=self.ours.environ()).output
-        (image,) = json.loads(listed)["images"]
+        image = min(json.loads(listed)["images"], key=lambda image: image["layers"])
         run(
             [program, "image", "export", "--format", "docker-archive", image["name"], str(archive)],
             environ=self.ours.environ(),
@@ -139,6 +143,8 @@ class Bench:
             say(f"warming the peer's caches for {workload.name}")
             command = self.theirs.prepare(workload, self.ours.folder / "app")
             run([part for part in command if part != "--push"], environ=os.environ)
+            if self.buildah is not None and workload.debian:
+                run(self.buildah.prepare(workload), environ=os.environ)
         self.theirs.forget_images()
 
     def prepare_states(self, workloads: Sequence[Workload]) -> None:
@@ -157,6 +163,8 @@ class Bench:
     def round(self, workload: Workload, number: int) -> None:
         """One measurement of each side, the order turned with every round."""
         sides = [self._ours, self._theirs] if self.theirs is not None else [self._ours]
+        if self.buildah is not None and workload.debian:
+            sides.append(self._buildah)
         write_source(self.ours.folder / "app", f"round {number}")
         for side in sides if number % 2 else reversed(sides):
             self.registry.put_back(workload.after or "base")
@@ -183,6 +191,11 @@ class Bench:
             self._of(workload.name).their_traffic = counted[0]
         return usage
 
+    def _buildah(self, workload: Workload) -> None:
+        assert self.buildah is not None
+        usage = run(self.buildah.prepare(workload), environ=os.environ)
+        self._of(workload.name).others.setdefault(self.buildah.version(), []).append(usage)
+
     def look_closer(self, workload: Workload) -> None:
         """Further runs that are not timed: the memory of each side, ours in parts, the peer without bytecode."""
         measured = self._of(workload.name)
@@ -203,7 +216,7 @@ class Bench:
             write_source(self.ours.folder / "app", "looked at again")
             measured.their_memory = self._theirs(workload, watch=(self.theirs.daemon,)).memory
             self.registry.put_back(workload.after or "base")
-            if not workload.copies_source:
+            if workload.packages and not workload.copies_source:
                 command = self.theirs.prepare(workload, self.ours.folder / "app", bytecode=False)
                 measured.without_bytecode = run(command, environ=os.environ).wall
             self.theirs.forget_images()
@@ -276,6 +289,9 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
             bench.export_base(archive)
             bench.theirs = stack.enter_context(peer(work / "peer", registry.place, archive, wheels, dict(os.environ)))
             facts["peer"] = bench.theirs.version()
+            if shutil.which("buildah") and any(workload.debian for workload in workloads):
+                bench.buildah = Buildah(work / "buildah", registry.place)
+                bench.buildah.load(archive)
             bench.prepare_peer(workloads)
         bench.prepare_states(workloads)
         bench.no_op()

@@ -20,17 +20,23 @@ class Measured:
     their_memory: int = 0
     without_bytecode: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
+    others: dict[str, list[Usage]] = field(default_factory=dict)
 
     @property
     def ratio(self) -> float:
         """The median of the rounds' ratios."""
-        return statistics.median(their.wall / our.wall for our, their in zip(self.ours, self.theirs, strict=False))
+        return self.ratio_to(self.theirs)
+
+    def ratio_to(self, theirs: Sequence[Usage]) -> float:
+        """The same for another peer."""
+        return statistics.median(their.wall / our.wall for our, their in zip(self.ours, theirs, strict=False))
 
 
 INCLUDES = """\
 Each side is a whole process, from its start until the tag is in the registry. Ours: `imagewright build`, with interpreter, imports,
 resolve, layers, push. The peer: `docker build --push` of the Dockerfile that flytekit's default builder writes, without flytekit's
-own start; it compiles bytecode, as flytekit's Dockerfile asks, and ours does not. "Up" is what is new in the registry afterwards.
+own start; it compiles bytecode, as flytekit's Dockerfile asks, and ours does not. W4's Dockerfile is `apt-get update` and `install`
+with cache mounts for lists and packages, for docker and for buildah. "Up" is what is new in the registry afterwards.
 Memory is the peak of all processes of a side together (the peer's daemon and containers included), sampled in a run of its own."""
 
 
@@ -62,6 +68,11 @@ def table(
             else f"| {name} {title} | {_times(one.ours)} | | | {target} | {_size(one.our_traffic.stored)} | "
             f"| {_requests(one.our_traffic)} | {_size(one.our_memory or _memory(one.ours))} | |"
         )
+    for name, one in measured.items():
+        lines += [
+            f"| {name} by {other} | | {_times(usages)} | {one.ratio_to(usages):.1f}x | | | | | | |"
+            for other, usages in one.others.items()
+        ]
     lines += ["", "Ours in parts (one run, seconds):", ""]
     for name, one in measured.items():
         parts = "; ".join(f"{part} {value:.3f}" for part, value in one.parts.items() if isinstance(value, float))

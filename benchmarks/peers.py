@@ -27,6 +27,7 @@ from imagewright.testing.engines import Engine, dockerd, output_of
 
 FLYTEKIT = "flytekit==1.16.31"
 SUITE = "trixie"
+CODENAME = "bookworm"  # of the base
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "runc")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 HELPER = "imagewright-bench/helper:1"
@@ -74,7 +75,9 @@ def _unpack_docker(folder: Path) -> None:
         f'Dir::Etc::SourceList "{apt}/sources.list";\nDir::Etc::SourceParts "/dev/null";\n'
     )
     environ = {**os.environ, "APT_CONFIG": str(apt / "apt.conf")}
-    for command in (["apt-get", "update"], ["apt-get", "download", *PACKAGES]):
+    # apt-file asks for lists of 13 MB besides, where it is installed.
+    update = ["apt-get", "-o", "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false", "update"]
+    for command in (update, ["apt-get", "download", *PACKAGES]):
         done = subprocess.run(
             command, cwd=apt / "debs", env=environ, capture_output=True, text=True, timeout=600, check=False
         )
@@ -118,6 +121,14 @@ class Peer:
         context = self.folder / "context"
         shutil.rmtree(context, ignore_errors=True)
         context.mkdir(parents=True)
+        reference = f"{self.registry}/peer/bench:{uuid.uuid4().hex}"
+        build = [
+            *self.docker.command, "build", "--network=host", "--platform=linux/amd64",
+            "--tag", reference, "--push", str(context),
+        ]  # fmt: skip
+        if workload.debian:
+            write_apt_dockerfile(context, workload)
+            return build
         fields = {**workload.fields(), **self._fields()}
         if workload.local_wheels and self.wheels:
             fields["pip_extra_args"] = "--find-links /wheels"
@@ -134,11 +145,7 @@ class Peer:
         # One source file is what W3 changes: there the packages stay, and Docker's cache has them.
         again = "" if workload.copies_source else f"# {uuid.uuid4()}"
         requirements.write_text("\n".join([*kept, again]) + "\n")
-        reference = f"{self.registry}/peer/bench:{uuid.uuid4().hex}"
-        return [
-            *self.docker.command, "build", "--network=host", "--platform=linux/amd64",
-            "--tag", reference, "--push", str(context),
-        ]  # fmt: skip
+        return build
 
     def exist_command(self, workload: Workload) -> list[str]:
         """The command that asks, as flytekit does before each run, whether the image is there."""
@@ -222,3 +229,64 @@ def write_source(folder: Path, version: str) -> None:
     source.mkdir(parents=True, exist_ok=True)
     for number in range(SOURCE_FILES):
         (source / f"step_{number}.py").write_text(source_file(number, version if number == 7 else "1"))
+
+
+APT_DOCKERFILE = """\
+FROM {base}
+USER root
+RUN --mount=type=bind,source=etc,target=/etc/apt/sources.list.d \\
+    --mount=type=cache,target=/var/cache/apt,sharing=locked \\
+    --mount=type=cache,target=/var/lib/apt/lists,sharing=locked \\
+    : {round} && apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {packages}
+"""
+
+
+def write_apt_dockerfile(context: Path, workload: Workload, base: str = BASE) -> None:
+    """W4 as people write it who want it fast: what apt downloads is in cache mounts. The base names no archive itself."""
+    mirrors = mirrors_of(apt_sources(Path("/etc/apt")))
+    lists = context / "etc"
+    lists.mkdir(parents=True)
+    shutil.copyfile(KEYRING, lists / "debian.gpg")
+    signed = "[signed-by=/etc/apt/sources.list.d/debian.gpg]"
+    lines = [f"deb {signed} {mirrors.debian} {suite} main" for suite in (CODENAME, f"{CODENAME}-updates")]
+    lines.append(f"deb {signed} {mirrors.security} {CODENAME}-security main")
+    (lists / "debian.list").write_text("\n".join([*lines, ""]))
+    text = APT_DOCKERFILE.format(base=base, round=uuid.uuid4(), packages=" ".join(workload.debian))
+    (context / "Dockerfile").write_text(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Buildah:
+    """Debian's buildah, with its storage in a folder. It has no daemon; building and pushing are two commands."""
+
+    folder: Path
+    registry: str
+
+    def load(self, base: Path) -> None:
+        """Have the base image."""
+        output_of(*self._command, "pull", f"docker-archive:{base}", timeout_seconds=300)
+        name = output_of(*self._command, "images", "--quiet").split()[0]
+        output_of(*self._command, "tag", name, BASE)
+
+    def version(self) -> str:
+        """What is measured."""
+        return "buildah " + output_of("buildah", "--version").split()[2]
+
+    def prepare(self, workload: Workload) -> list[str]:
+        """Write the build's folder, and return the command that builds and pushes."""
+        context = self.folder / "context"
+        shutil.rmtree(context, ignore_errors=True)
+        context.mkdir(parents=True)
+        write_apt_dockerfile(context, workload, f"localhost/{BASE}")
+        tag = uuid.uuid4().hex
+        line = " ".join(self._command)
+        build = f"{line} build --quiet --network=host --isolation=chroot --tag={tag} {context}"
+        return [
+            "/bin/sh",
+            "-ec",
+            f"{build}; {line} push --quiet --tls-verify=false {tag} docker://{self.registry}/buildah/bench:{tag}",
+        ]
+
+    @property
+    def _command(self) -> tuple[str, ...]:
+        return ("buildah", f"--root={self.folder}/root", f"--runroot={self.folder}/run", "--storage-driver=overlay")

@@ -20,6 +20,7 @@ _W1 = (
     "tzdata==2025.2",
     "six==1.17.0",
 )
+_W4 = ("git", "build-essential")
 _W5 = (
     "torch==2.13.0",
     "filelock==3.20.0",
@@ -44,10 +45,13 @@ class Workload:
     after: str = ""
     copies_source: bool = False
     local_wheels: bool = False  # its wheels come from pip's find-links of this machine
+    debian: tuple[str, ...] = ()
 
     def fields(self) -> dict[str, object]:
         """The fields of the ImageSpec, in the words that flytekit's and ours share."""
         fields: dict[str, object] = {"packages": list(self.packages)}
+        if self.debian:
+            fields["apt_packages"] = list(self.debian)
         if self.copies_source:
             fields["copy"] = [SOURCE_FOLDER]
         return fields
@@ -59,6 +63,7 @@ WORKLOADS = {
         Workload("W1", "numpy, pandas, scikit-learn, pyarrow; wheels downloaded before, no layer there", _W1, 12),
         Workload("W2", "W1 and one small package more, after W1", (*_W1, "tqdm==4.67.1"), 25, after="W1"),
         Workload("W3", "one of 20 source files changed, packages of W1", _W1, 3, after="W3", copies_source=True),
+        Workload("W4", "git, build-essential; packages downloaded before, no layer there", (), 3, debian=_W4),
         Workload("W5", "torch 2.13.0 for CPUs; wheel downloaded before, no layer there", _W5, 15, local_wheels=True),
     )
 }

@@ -5,6 +5,7 @@ import os
 import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from imagewright.build.lock import Lock
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.errors import ImagewrightError
+from imagewright.events import Event, StepOutput
 from imagewright.layer.read import entries
 from imagewright.oci.platform import Platform
 from imagewright.packages.deb.apt import IGNORED
@@ -31,8 +33,13 @@ from imagewright.store.layout import Layout
 
 pytestmark = [pytest.mark.network, pytest.mark.root, pytest.mark.tool]
 
-# git: many dependencies; cron: a group, a setgid program, a folder of that group; sudo: setuid and conffiles.
-PACKAGES = ["git", "cron", "sudo"]
+# git: many dependencies; cron: a group, a setgid program, a folder of that group; sudo: setuid and conffiles. The others
+# are of packages that are unpacked without dpkg: libraries, links, alternatives, documentation that is left out.
+SETS = {
+    "users": ["git", "cron", "sudo"],
+    "questions": ["libpaper1", "patch"],
+    "libraries": ["binutils", "cpp", "libldap-2.5-0", "make", "patch", "xz-utils"],
+}
 
 ACCEPTED = {
     "var/lib/apt/extended_states": "apt writes its stanzas in an order of its own: they are compared sorted",
@@ -60,22 +67,42 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     session.transport.close()
 
 
-def test_the_layer_has_what_apt_leaves(session: Session, tmp_path: Path) -> None:
+@pytest.mark.parametrize("packages", SETS.values(), ids=SETS)
+def test_the_layer_has_what_apt_leaves(session: Session, tmp_path: Path, packages: list[str]) -> None:
     """Paths, kinds, modes, owners, times, links and bytes are the same; so are the states that apt remembers."""
-    spec = ImageSpec("tree", apt_packages=PACKAGES, directory=tmp_path)
-    build_image(spec, spec.platforms[0], spec.reference, session)
+    spec = ImageSpec("tree", apt_packages=packages, directory=tmp_path)
+    build_image(spec, Platform("linux", "amd64"), spec.reference, session)
     lock = lock_of(spec, Platform("linux", "amd64"), session)
-    assert {deb.name for deb in lock.apt} >= set(PACKAGES)
+    assert {deb.name for deb in lock.apt} >= set(packages)
 
     base, ours = layers_of(spec, session)[:2]
     mine = dict(layer_entries(ours))
-    theirs = apt_itself(base, lock, session, tmp_path)
+    theirs = apt_itself(base, packages, lock, session, tmp_path)
 
     assert mine.keys() ^ theirs.keys() == set()
     assert {path: (mine[path], theirs[path]) for path in mine if mine[path] != theirs[path]} == {}
-    assert "usr/bin/git" in mine
-    assert mine["usr/bin/sudo"][1] == 0o4755
-    assert mine["usr/bin/crontab"][1:4:2] == (0o2755, mine["var/spool/cron/crontabs"][3])
+    if "git" in packages:
+        assert "usr/bin/git" in mine
+        assert mine["usr/bin/sudo"][1] == 0o4755
+        assert mine["usr/bin/crontab"][1:4:2] == (0o2755, mine["var/spool/cron/crontabs"][3])
+
+
+def test_most_packages_are_unpacked_without_dpkg(session: Session, tmp_path: Path) -> None:
+    """It has their scripts to run alone; a program with a script before it is unpacked by dpkg itself."""
+    said: list[str] = []
+
+    def listen(event: Event) -> None:
+        said.extend([event.text] if isinstance(event, StepOutput) else [])
+
+    spec = ImageSpec("native", apt_packages=["cron", "patch"], commands=[], directory=tmp_path)
+    for name in ("files", "index"):
+        (tmp_path / "cache").mkdir(exist_ok=True)
+        (tmp_path / "cache" / name).symlink_to(session.cache_dir / name)
+    session = replace(session, listen=listen, cache_dir=tmp_path / "cache")
+    build_image(spec, Platform("linux", "amd64"), spec.reference, session)
+
+    assert [line.split()[1] for line in said if line.startswith("Unpacking ")] == ["cron"]
+    assert {line.split()[2] for line in said if line.startswith("Setting up ")} >= {"cron", "patch"}
 
 
 def layers_of(spec: ImageSpec, session: Session) -> list[StoredLayer]:
@@ -106,7 +133,7 @@ def layer_entries(layer: StoredLayer) -> Iterator[tuple[str, Said]]:
             )
 
 
-def apt_itself(base: StoredLayer, lock: Lock, session: Session, tmp_path: Path) -> dict[str, Said]:
+def apt_itself(base: StoredLayer, packages: list[str], lock: Lock, session: Session, tmp_path: Path) -> dict[str, Said]:
     """The same of what apt-get update and install leave on the base."""
     assert isinstance(lock.base, LockedBase)
     known = mirrors(session)
@@ -124,7 +151,7 @@ def apt_itself(base: StoredLayer, lock: Lock, session: Session, tmp_path: Path) 
         )
     )
     binds = (Bind(sources, "/etc/apt/sources.list"), Bind(DEFAULT_KEYRING, "/keyring.gpg"))
-    return installed_by_apt([base], PACKAGES, session, tmp_path, binds)
+    return installed_by_apt([base], packages, session, tmp_path, binds)
 
 
 def installed_by_apt(

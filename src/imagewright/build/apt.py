@@ -1,17 +1,46 @@
 """``apt_packages`` -> a step: apt installs the locked packages, right above the base image."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from imagewright.build.step import Origin, Step
+from imagewright.build.step import GIVEN, Origin, Step
+from imagewright.dataclass import dataclass
 from imagewright.oci.digest import Digest
-from imagewright.packages.deb.apt import IGNORED, file_name, install
+from imagewright.packages.deb.apt import IGNORED, configure, file_name, install
 from imagewright.packages.deb.locked import LockedDeb
+from imagewright.parallel import cores
 from imagewright.spec import ImageSpec
+
+if TYPE_CHECKING:
+    from imagewright.sandbox.stack import Stack
 
 TIMEOUT_SECONDS = 3600.0
 """An installation that takes longer waits for an answer that it will not get."""
 
 _SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class NativeInstall:
+    """Unpacks what of the packages can be unpacked without dpkg, which then has their scripts to run and the rest to do."""
+
+    wanted: tuple[str, ...]
+    debs: tuple[LockedDeb, ...]
+    version: int = 1
+
+    def prepare(self, files: Mapping[str, Path], stack: "Stack", upper: Path, given: Path) -> tuple[str, ...] | None:
+        """As `Beforehand` says."""
+        from imagewright.packages.deb.native import ForDpkg, unpack_natively  # for an image with such a step alone
+
+        paths = {deb.name: files[file_name(deb)] for deb in self.debs}
+        try:
+            prepared = unpack_natively(self.debs, paths, stack, upper, jobs=cores())
+        except ForDpkg:
+            return None
+        for name, text in configure(self.wanted, self.debs, prepared).items():
+            (given / name).write_text(text, encoding="utf-8")
+        return ("/bin/sh", "-e", f"{GIVEN}/configure.sh")
 
 
 def apt_steps(spec: ImageSpec, debs: Sequence[LockedDeb], below: Sequence[Digest]) -> tuple[Step, ...]:
@@ -33,5 +62,6 @@ def apt_steps(spec: ImageSpec, debs: Sequence[LockedDeb], below: Sequence[Digest
         texts=how.texts,
         ignored=IGNORED,
         timeout_seconds=TIMEOUT_SECONDS,
+        beforehand=NativeInstall(tuple(wanted), tuple(debs)),
     )
     return (step,)

@@ -31,6 +31,7 @@ from imagewright.sandbox.emulation import cannot_run, this_platform
 from imagewright.sandbox.owners import with_owners
 from imagewright.sandbox.process import Stop
 from imagewright.sandbox.rootfs import StoredLayer
+from imagewright.sandbox.stack import Stack
 from imagewright.sandbox.unpack import remove
 from imagewright.sandbox.users import UnknownUser
 from imagewright.spec import ImageSpec
@@ -119,10 +120,9 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             stack = rootfs.prepare(below, jobs=None if place.direct else 1)
             binds = _given(job.step, job.files, work)
             upper = work / "overlay"
-            (upper / "upper").mkdir(parents=True)
-            (upper / "upper").chmod(0o755)
-            command = _command(job, binds)
             began = time.time()
+            argv = _beforehand(job, stack, upper / "upper", work / "given")
+            command = _command(job, argv, binds)
             last: deque[str] = deque(maxlen=_KEPT_LINES)
 
             redacted = Redactor(job.secrets.values()).redacted
@@ -150,6 +150,23 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             remove([str(work)])
 
 
+def _beforehand(job: _Job, stack: Stack, upper: Path, given: Path) -> tuple[str, ...]:
+    """Make the upper folder, with what is done natively; the command that is left to run."""
+    upper.mkdir(parents=True)
+    upper.chmod(0o755)
+    if job.step.beforehand is None:
+        return job.step.argv
+    try:
+        argv = job.step.beforehand.prepare(job.files, stack, upper, given)
+    except OSError as error:
+        raise StoreError(f"cannot write {upper}", why=str(error)) from error
+    if argv is None:
+        remove([str(upper)])
+        upper.mkdir()
+        upper.chmod(0o755)
+    return argv or job.step.argv
+
+
 @dataclass(frozen=True, slots=True)
 class _Saying:
     """A layer's bytes are said to whoever keeps them."""
@@ -161,11 +178,11 @@ class _Saying:
         return len(data)
 
 
-def _command(job: _Job, binds: tuple[Bind, ...]) -> Command:
+def _command(job: _Job, argv: tuple[str, ...], binds: tuple[Bind, ...]) -> Command:
     step = job.step
     variables = {one.name: _variable(job.secrets[one.name]) for one in step.secrets if one.variable}
     return Command(
-        step.argv,
+        argv,
         {**step.env, **variables},
         step.workdir,
         "0",

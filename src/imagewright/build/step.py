@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import field
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from imagewright.build.secrets import StepSecret
 from imagewright.dataclass import dataclass
@@ -12,6 +13,9 @@ from imagewright.layer import writer as layer_writer
 from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest, canonical_json, digest_of
+
+if TYPE_CHECKING:
+    from imagewright.sandbox.stack import Stack
 
 GIVEN = "/imagewright/step"
 """Where a step finds the files that it was given, read-only; ``SCRATCH`` is empty and writable, and gone at its end."""
@@ -31,6 +35,22 @@ class Origin:
     number: int = 1
     count: int = 1
     where: Where | None = None
+
+
+class Beforehand(Protocol):
+    """What is done natively before a step's command, and takes its place in part: it must leave what the command would."""
+
+    @property
+    def version(self) -> int:
+        """Goes into the step's key."""
+        ...
+
+    def prepare(self, files: Mapping[str, Path], stack: "Stack", upper: Path, given: Path) -> tuple[str, ...] | None:
+        """Write into the empty ``upper``, and texts into ``given``; what is then to be run, or None: the step's command.
+
+        ``files`` are the step's, by name. With None the upper folder is to be emptied.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -54,6 +74,7 @@ class Step:
     ignored: tuple[str, ...] = ()
     secrets: tuple[StepSecret, ...] = ()
     timeout_seconds: float | None = None
+    beforehand: "Beforehand | None" = field(default=None, compare=False)
 
     @cached_property
     def key(self) -> Digest:
@@ -75,6 +96,7 @@ class Step:
                     "texts": [list(pair) for pair in self.texts],
                     "ignored": list(self.ignored),
                     **({"secrets": [[one.name, one.variable] for one in self.secrets]} if self.secrets else {}),
+                    **({"beforehand": self.beforehand.version} if self.beforehand else {}),
                 }
             )
         )

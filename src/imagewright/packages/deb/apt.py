@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from imagewright.dataclass import dataclass
 from imagewright.errors import LockError
 from imagewright.packages.deb.locked import LockedDeb
+from imagewright.packages.deb.prepared import Prepared
 
 IGNORED = (
     *("run/", "tmp/", "var/tmp/", "var/lib/apt/lists/", "var/cache/apt/", "var/log/apt/"),
@@ -14,6 +15,17 @@ IGNORED = (
     "usr/sbin/policy-rc.d",
 )
 """What installing leaves that is no part of the packages: logs, caches, backups, locks, and what this module needs."""
+
+
+# No service is started by an installation: there is no init here, and docker's images say the same.
+_POLICY = (
+    "[ -e /usr/sbin/policy-rc.d ] || printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d",
+    "chmod 755 /usr/sbin/policy-rc.d",
+)
+
+
+_FOLDERS = "mkdir -p ../scratch/none ../scratch/lists/partial ../scratch/cache/archives/partial ../scratch/log"
+_INSTALL = "apt-get install -qq --no-install-recommends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +76,10 @@ def install(wanted: Sequence[str], debs: Sequence[LockedDeb]) -> Installation:
     mark = f'for name in {along}; do case "$manual" in *" $name "*) ;; *) set -- "$@" "$name" ;; esac; done'
     script = [
         "cd /imagewright/step",
-        "mkdir -p ../scratch/none ../scratch/lists/partial ../scratch/cache/archives/partial ../scratch/log",
-        # No service is started by an installation: there is no init here, and docker's images say the same.
-        "[ -e /usr/sbin/policy-rc.d ] || printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d",
-        "chmod 755 /usr/sbin/policy-rc.d",
+        _FOLDERS,
+        *_POLICY,
         *(['manual=" $(apt-mark showmanual | tr "\\n" " ")"'] if along else []),
-        f"apt-get install -qq --no-install-recommends {files}",
+        f"{_INSTALL} {files}",
         *([mark, '[ $# = 0 ] || apt-mark -qq auto "$@"'] if along else []),
     ]
     env = {
@@ -84,6 +94,32 @@ def install(wanted: Sequence[str], debs: Sequence[LockedDeb]) -> Installation:
         env,
         (("apt.conf", _CONF), ("sources.list", ""), ("install.sh", "\n".join([*script, ""]))),
     )
+
+
+def configure(wanted: Sequence[str], debs: Sequence[LockedDeb], prepared: Prepared) -> Mapping[str, str]:
+    """The script ``configure.sh`` that finishes what was unpacked natively, and the texts that it reads, by name.
+
+    Nothing is left for apt to do: what only came along is written down as it would.
+    """
+    asked = {wanted_of(text).name for text in wanted}
+    along = [deb.name for deb in debs if deb.name not in asked]
+    files = " ".join(f"./{file_name(deb)}" for deb in prepared.left)
+    unpack = f"{_FOLDERS}; {_INSTALL} {files}" if prepared.by_apt else f"dpkg --force-unsafe-io --unpack {files}"
+    script = [
+        "cd /imagewright/step",
+        *_POLICY,
+        "cat status >> /var/lib/dpkg/status",
+        # apt lets debconf ask its questions before; there are none, but it leaves its files.
+        "if [ -e /etc/apt/apt.conf.d/70debconf ]; then cd /var/cache/debconf",
+        "for name in config.dat templates.dat; do [ -e $name ] || : > $name; done",
+        "[ -e passwords.dat ] || (umask 077; : > passwords.dat); cd /imagewright/step; fi",
+        *([unpack] if files else []),
+        *(f"dpkg-trigger --no-await --by-package={package} {path}" for path, package in prepared.triggers),
+        "dpkg --force-unsafe-io --configure --pending",
+        "cat extended_states >> /var/lib/apt/extended_states",
+    ]
+    states = "".join(f"Package: {name}\nArchitecture: {prepared.architecture}\nAuto-Installed: 1\n\n" for name in along)
+    return {"configure.sh": "\n".join([*script, ""]), "status": prepared.status, "extended_states": states}
 
 
 def file_name(deb: LockedDeb) -> str:

@@ -223,12 +223,16 @@ class _Reader:
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        while len(self._buffer) - self._at < size:
-            chunk = next(self._chunks, b"")
-            if not chunk:
-                raise refused(self._name, "a tar in it is cut off")
-            self._buffer = self._buffer[self._at :] + chunk
-            self._at = 0
+        have = len(self._buffer) - self._at
+        if have < size:
+            pieces = [self._buffer[self._at :]]
+            while have < size:  # joined once: a compiler's programs have thirty pieces each
+                chunk = next(self._chunks, b"")
+                if not chunk:
+                    raise refused(self._name, "a tar in it is cut off")
+                pieces.append(chunk)
+                have += len(chunk)
+            self._buffer, self._at = b"".join(pieces), 0
         start, self._at = self._at, self._at + size
         return self._buffer[start : self._at]
 

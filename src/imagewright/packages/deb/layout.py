@@ -33,3 +33,16 @@ def is_left_out(path: str, *, directory: bool) -> bool:
     if not any(fnmatchcase(name, pattern) for pattern in EXCLUDED) or any(fnmatchcase(name, kept) for kept in KEPT):
         return False
     return not (directory and name.startswith("/usr/share/doc/") and name.count("/") == 4)
+
+
+def is_filtered(path: str, kind: str) -> bool:
+    """Whether dpkg itself would not unpack ``path``, given `DPKG_CONF`.
+
+    It keeps folders and symbolic links where what is included again could lie, by the fixed part of the pattern.
+    Source: dpkg 1.21, src/main/filters.c, filter_should_skip.
+    """
+    name = f"/{path}"
+    if not any(fnmatchcase(name, pattern) for pattern in EXCLUDED) or any(fnmatchcase(name, kept) for kept in KEPT):
+        return False
+    fixed = [kept.partition("*")[0].rstrip("/") for kept in KEPT]
+    return not (kind in ("directory", "symlink") and name.startswith(tuple(fixed)))
