@@ -21,6 +21,7 @@ from imagewright.events import (
     ImagePublished,
     LayerReady,
     Noted,
+    PlatformBegun,
     Resolved,
     TaskEnded,
     TaskOutput,
@@ -66,6 +67,20 @@ NEW_IMAGE: Sequence[Event] = (
 )
 
 
+TWO_PLATFORMS: Sequence[Event] = (
+    BuildStarted("demo", "linux/amd64,linux/arm64", f"{HERE}/app.py:4"),
+    PlatformBegun("demo", "linux/amd64"),
+    Resolved("demo", 2, "3.11", "glibc 2.36", "resolved", 0.41),
+    PlatformBegun("demo", "linux/arm64"),
+    Resolved("demo", 2, "3.11", "glibc 2.36", "resolved", 0.38),
+    PlatformBegun("demo", "linux/amd64"),
+    LayerReady("demo", "numpy 2.3.5", NUMPY, "written", 16_600_000, 0.3),
+    PlatformBegun("demo", "linux/arm64"),
+    LayerReady("demo", "runtime 0.4.0", RUNTIME, "known", 300_000, 0.0),
+    ImagePublished("demo", image("demo", ""), 3, 2, 0, 0.9, 0.0),
+)
+
+
 def show(events: Sequence[Event], err: io.StringIO | None = None, **options: Any) -> str:
     err = err or io.StringIO()
     console = Console(io.StringIO(), err, options.pop("environ", {}), directory=HERE, **options)
@@ -78,6 +93,12 @@ def show(events: Sequence[Event], err: io.StringIO | None = None, **options: Any
 def test_a_new_image_reads_as_the_transcript(golden: Golden) -> None:
     """What is new has a line each, what is there is said shortly, the result is counted."""
     golden("cli/render/new-image.txt", show(NEW_IMAGE))
+
+
+def test_the_lines_of_each_platform_stand_below_its_name(golden: Golden) -> None:
+    """What was there is told with its own platform, not with the next one."""
+    golden("cli/render/two-platforms.txt", show(TWO_PLATFORMS))
+    golden("cli/render/two-platforms-plain.txt", show(TWO_PLATFORMS, progress="plain"))
 
 
 def test_plain_has_one_marked_line_for_each_fact(golden: Golden) -> None:

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 from imagewright.build.compatible import check_compatible, check_conda, conda_digest, wheels_digest
 from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
+from imagewright.build.lock import Lock
 from imagewright.build.plan import allow_bad_record
 from imagewright.build.planned import planned
 from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
-from imagewright.build.shared import shared_layers
+from imagewright.build.shared import SharedLayers, shared_layers
 from imagewright.build.stepping import stepping_fields
 from imagewright.errors import IntegrityError, NetworkError, StoreError
 from imagewright.oci.image import Image
@@ -34,23 +35,24 @@ def build_image(spec: ImageSpec, platform: Platform, reference: Reference, sessi
     steps = step_runner_of(spec, platform, session)
     with Layout(session.store_dir).lease():
         destination = place_of(reference, session) if reference.registry else None
-        image = make_image(spec, platform, reference, session, steps, destination)
+        shared = shared_layers(session, destination)
+        lock = lock_of(spec, platform, session, upgrade=session.upgrade, shared=shared)
+        image = make_image(spec, lock, reference, session, steps, destination, shared)
     return reference.with_digest(image.descriptor.digest)
 
 
 def make_image(
     spec: ImageSpec,
-    platform: Platform,
+    lock: Lock,
     reference: Reference,
     session: Session,
     steps: "StepRunner | None",
     destination: Place | None,
+    shared: SharedLayers | None,
     *,
     tag: bool = True,
 ) -> Image:
-    """The image for one platform, published. Whoever asks holds a lease of the local store; ``tag`` as `publish` has it."""
-    shared = shared_layers(session, destination)
-    lock = lock_of(spec, platform, session, upgrade=session.upgrade, shared=shared)
+    """The image of a lock, published. Whoever asks holds a lease of the local store; ``tag`` as `publish` has it."""
     inputs = downloads(spec, session)
     scripts = "conda_post_link" in spec.builder_options
 

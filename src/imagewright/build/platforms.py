@@ -8,7 +8,9 @@ from imagewright.build.container_config import annotations_of
 from imagewright.build.destination import Place, place_of
 from imagewright.build.image import make_image, step_runner_of
 from imagewright.build.publish_index import publish_index
+from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
+from imagewright.build.shared import shared_layers
 from imagewright.events import Event, ImagePublished, Listener, PlatformBegun
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -19,7 +21,7 @@ from imagewright.store.layout import Layout
 def build_platforms(
     spec: ImageSpec, platforms: Sequence[Platform], reference: Reference, session: Session
 ) -> Reference:
-    """Build one after the other, then publish their index; ``reference`` with its digest.
+    """Resolve for all, build one after the other, then publish their index; ``reference`` with its digest.
 
     The layers that they share are made once.
 
@@ -35,9 +37,14 @@ def build_platforms(
         together = _Together(spec.name, session.listen)
         beneath = replace(session, listen=together.hear)
         images = []
-        for platform, steps in zip(platforms, runners, strict=True):
+        shared = shared_layers(session, destination)
+        locks = []
+        for platform in platforms:  # all first: what one of them lacks is told before the others are made
             session.listen(PlatformBegun(spec.name, str(platform)))
-            images.append(make_image(spec, platform, reference, beneath, steps, untagged, tag=False))
+            locks.append(lock_of(spec, platform, session, upgrade=session.upgrade, shared=shared))
+        for platform, lock, steps in zip(platforms, locks, runners, strict=True):
+            session.listen(PlatformBegun(spec.name, str(platform)))
+            images.append(make_image(spec, lock, reference, beneath, steps, untagged, shared, tag=False))
         index = publish_index(images, annotations_of(spec, {}), reference, store, destination)
         pinned = reference.with_digest(index.digest)
         together.tell(pinned)
