@@ -82,7 +82,7 @@ class FakeRegistry:
         class Handler(_Handler):
             state = registry
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        with _Server(("127.0.0.1", 0), Handler) as server:
             self.place = f"127.0.0.1:{server.server_port}"
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
             thread.start()
@@ -125,6 +125,11 @@ class FakeRegistry:
                 kind = document.get("artifactType") or (document.get("config") or {}).get("mediaType", "")
                 found.append({"mediaType": media_type, "digest": name, "size": len(data), "artifactType": kind})
         return found
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients hang up in tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -50,14 +50,22 @@ class Ambient:
             if program_at(helper.program, self._environ) is None:
                 looked_in.append(f"{helper.program} (not installed)")
                 continue
-            if login := helper.get(registry):
+            try:
+                login = helper.get(registry)
+            except CredentialsError as error:
+                # Nobody named it: without a login the image may be had as well.
+                looked_in.append(f"{helper.program} ({_short(error)})")
+                continue
+            if login is not None:
                 return Login(login.username, login.password, helper.program, login.identity_token)
             looked_in.append(f"{helper.program} (none for {registry})")
         program = way.command[0]
         if program_at(program, self._environ) is None:
             return NoLogin((*looked_in, f"{program} (not installed)"))
-        said = run(way.command, self._environ, f"{registry} wants a login, and {program} gave none")
-        return Login(way.user, _token(said), program)
+        try:
+            return Login(way.user, _token(run(way.command, self._environ, f"{program} gave no token")), program)
+        except CredentialsError as error:
+            return NoLogin((*looked_in, f"{program} ({_short(error)})"))
 
     def _github(self) -> Login | NoLogin:
         token = self._environ.get("GITHUB_TOKEN")
@@ -127,6 +135,12 @@ def _way(registry: str) -> _Way | None:
         command = ("az", "acr", "login", "--name", match["name"], "--expose-token", "--output", "json")
         return _Way(("acr-env",), command, _AZURE_USER)
     return None
+
+
+def _short(error: CredentialsError) -> str:
+    """Why a program gave no login, in a few words."""
+    why = " ".join((error.why or (error.what,))[0].split())
+    return why if len(why) <= 80 else f"{why[:77]}..."
 
 
 def _token(said: str) -> str:
