@@ -1,11 +1,12 @@
 """What the HTTP client decides, over a made-up network in a time of its own."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import pytest
 
 from imagewright.errors import NetworkError
 from imagewright.transport import Answer, AnswerError, Timeouts, Traffic, Transport, Unanswered, is_loopback
+from imagewright.transport.retry_after import retry_after
 
 
 class Made:
@@ -51,12 +52,21 @@ class Network:
     def close(self) -> None:
         """Nothing is open."""
 
-    def transport(self, insecure_hosts: Iterable[str] = ()) -> Transport:
+    def transport(
+        self,
+        insecure_hosts: Iterable[str] = (),
+        waits: Callable[[str, float], object] = lambda host, seconds: None,
+    ) -> Transport:
         def sleep(seconds: float) -> None:
             self.now += seconds
 
         return Transport(
-            sleep=sleep, clock=lambda: self.now, chance=lambda: 1.0, sender=self, insecure_hosts=tuple(insecure_hosts)
+            sleep=sleep,
+            clock=lambda: self.now,
+            chance=lambda: 1.0,
+            sender=self,
+            insecure_hosts=tuple(insecure_hosts),
+            waits=waits,
         )
 
 
@@ -115,6 +125,87 @@ def test_the_other_side_says_how_long_to_wait() -> None:
     network.transport().request("GET", "https://example.com/")
 
     assert network.now - start == 30.0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "Fri, 01 Jan 2100 00:00:40 GMT", "date": "Fri, 01 Jan 2100 00:00:10 GMT"}, 30.0),
+        ({"retry-after": "Fri, 01 Jan 2100 00:00:10 GMT", "date": "Fri, 01 Jan 2100 00:00:40 GMT"}, 0.0),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
+        ({"retry-after": "soon"}, 0.0),
+        ({"retry-after": "-5"}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_how_long_to_wait_may_be_a_date(headers: dict[str, str], seconds: float) -> None:
+    """By the other side's own clock; what cannot be read asks for nothing."""
+    assert retry_after(headers) == seconds
+
+
+def test_who_asks_for_hours_is_not_waited_for() -> None:
+    """The answer is then the last one."""
+    network = Network(Made(429, headers={"retry-after": "3600"}))
+
+    with pytest.raises(AnswerError, match="429"):
+        network.transport().request("GET", "https://example.com/")
+
+    assert len(network.seen) == 1
+
+
+def test_a_host_that_asks_to_be_left_alone_is_by_everybody() -> None:
+    """Also by who sends once only, and by whoever comes next; others are not waited with."""
+    network = Network(Made(503, headers={"retry-after": "20"}), Made(200))
+    waits: list[tuple[str, float]] = []
+    transport = network.transport(waits=lambda host, seconds: waits.append((host, seconds)))
+    start = network.now
+    with pytest.raises(AnswerError):
+        transport.request("PUT", "https://example.com/", content=b"x", repeat=False)
+
+    transport.request("GET", "https://other.example.com/")
+    assert network.now == start
+    transport.request("GET", "https://example.com/")
+
+    assert network.now - start == 20.0
+    assert waits == [("example.com", 20.0)]
+
+
+def test_an_answer_that_never_comes_is_followed_by_another_try() -> None:
+    """Within the budget: no single try takes all of it."""
+    asked: list[Timeouts] = []
+
+    class Silent(Network):
+        def send(
+            self, method: str, url: str, headers: Mapping[str, str], content: object, timeouts: Timeouts
+        ) -> Answer:
+            asked.append(timeouts)
+            if len(asked) == 1:
+                self.now += timeouts.answer
+                raise Unanswered("timed out")
+            return Made(200)
+
+    Silent(Made(200)).transport().request("GET", "https://example.com/")
+
+    assert [timeouts.answer <= 6.0 for timeouts in asked] == [True, True]
+
+
+def test_who_brings_much_is_waited_for_longer() -> None:
+    """A registry hashes what it was sent before it answers."""
+    asked: list[Timeouts] = []
+
+    class Noting(Network):
+        def send(
+            self, method: str, url: str, headers: Mapping[str, str], content: object, timeouts: Timeouts
+        ) -> Answer:
+            asked.append(timeouts)
+            return Made(200)
+
+    transport = Noting(Made(200)).transport()
+    transport.request("PUT", "https://example.com/", content=lambda: [b""], headers={"Content-Length": str(1 << 30)})
+    transport.request("GET", "https://example.com/")
+
+    assert asked[0].answer > 100.0
+    assert asked[1].answer <= 10.0
 
 
 def test_a_status_that_is_not_expected_is_an_error_with_the_answer() -> None:

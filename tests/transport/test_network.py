@@ -15,6 +15,7 @@ import pytest
 
 from imagewright.errors import NetworkError
 from imagewright.transport import Sender, Timeouts, Traffic, Transport, Unanswered
+from imagewright.transport.certificates import folders_for
 from imagewright.transport.loopback import Loopback
 from imagewright.transport.network import Remote
 
@@ -282,3 +283,39 @@ def test_the_certificates_of_an_organisation(
     with echo(tls) as url, Transport() as transport:
         assert transport.request("GET", url).status == 200
         assert transport.request("HEAD", url).status == 200
+
+
+def test_a_head_that_ends_early_is_noticed(sender: Sender) -> None:
+    """Headers that were cut are no answer, though what came of them reads well."""
+    with (
+        scripted(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nLoca") as (url, _),
+        pytest.raises(Unanswered) as caught,
+    ):
+        sender.send("POST", url, {}, b"", Timeouts(connect=5, answer=5))
+
+    assert caught.value.kind == "transient"
+
+
+@pytest.mark.tool
+def test_the_certificates_of_one_host(tls: ssl.SSLContext, certificate: Path, tmp_path: Path) -> None:
+    """In a folder of its name, as docker has them; its own certificate is shown to who asks for one."""
+    tls.verify_mode = ssl.CERT_REQUIRED
+    tls.load_verify_locations(certificate)
+
+    with echo(tls) as url, Transport(certificates=[tmp_path]) as transport:
+        folder = tmp_path / url.removeprefix("https://")
+        folder.mkdir()
+        (folder / "ca.crt").write_bytes(certificate.read_bytes())
+        (folder / "client.cert").write_bytes(certificate.read_bytes())
+        with pytest.raises(NetworkError, match="it needs its key beside it"):
+            transport.request("GET", url)
+        (folder / "client.key").write_bytes(certificate.with_name("key.pem").read_bytes())
+
+        assert transport.request("GET", url).status == 200
+
+
+def test_no_folder_is_looked_at_for_what_is_no_host() -> None:
+    """A name in a URL leads nowhere else."""
+    root = Path(__file__).parent
+    assert [folders_for(host, [root.parent]) for host in ("..", ".", "", "a/b")] == [()] * 4
+    assert folders_for("transport", [root.parent]) == (root,)
