@@ -121,6 +121,9 @@ def test_inspect_reads_no_layer_of_a_remote_image(run: Run, registry: FakeRegist
     assert [method for method, _ in registry.requests] == ["HEAD", "GET", "GET"]
     gone = run("image", "inspect", f"{registry.place}/acme/none:v1")
     assert (gone.returncode, "there is no image" in gone.stderr) == (5, True)
+    near, far = (run("pull", f"{registry.place}/acme/demo:{tag}").stderr for tag in ("v11", "nothing-like-it"))
+    assert f"did you mean {registry.place}/acme/demo:v1?" in near
+    assert "its tags are v1" in far
 
 
 def test_check_says_yes_no_or_why_it_cannot_tell(run: Run, registry: FakeRegistry, made: MadeImage) -> None:

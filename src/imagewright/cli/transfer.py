@@ -13,7 +13,7 @@ from imagewright.cli.references import names_registry, reference_of
 from imagewright.cli.session import session_of, store_of
 from imagewright.cli.stored import find_image, platform_of
 from imagewright.cli.terminal import many, size_text
-from imagewright.errors import LockError, StoreError, UsageError
+from imagewright.errors import CredentialsError, LockError, NetworkError, StoreError, UsageError
 from imagewright.events import BlobPushed, Event
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
@@ -148,9 +148,24 @@ def found_at_registry(reference: Reference, session: Session) -> tuple[Repositor
             f"there is no image {reference}",
             code="IW521",
             why=f"{reference.registry} says that it has no such image",
-            fix="look at its spelling, its tag included",
+            fix=_near(repository, reference),
         )
     return repository, found
+
+
+def _near(repository: Repository, reference: Reference) -> str:
+    """The nearest tag that there is."""
+    from difflib import get_close_matches  # only a mistake needs it
+
+    try:
+        tags = repository.tags()
+    except (NetworkError, CredentialsError):
+        tags = ()
+    near = get_close_matches(reference.tag, tags, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {replace(reference, tag=near[0], digest=None)}?"
+    some = f"; its tags are {', '.join(tags[-5:])}{' and others' if len(tags) > 5 else ''}" if tags else ""
+    return f"look at its spelling, its tag included{some}"
 
 
 def _copy(app: App, session: Session, source: BlobSource, root: Descriptor, target: Reference, *, said: str) -> None:

@@ -42,7 +42,7 @@ class FakeRegistry:
     With ``separate`` a blob or manifest belongs to the repositories that it was pushed to or mounted in; else to all. ``mounts`` is
     "yes", "no" (202: an upload was begun instead) or "lies" (201, and nothing is there). Without ``ranges`` parts of
     blobs cannot be had, without ``resumes`` an upload that broke off is forgotten, without ``referrers`` there is no such
-    page. ``most_bytes`` is the largest body that it takes. ``repositories``, if not None, are the only ones there are.
+    page. ``most_bytes`` is the largest body that it takes, ``most_tags`` how many it lists at once. ``repositories``, if not None, are the only ones there are.
     """
 
     def __init__(
@@ -59,10 +59,12 @@ class FakeRegistry:
         referrers: bool = True,
         most_bytes: int | None = None,
         repositories: set[str] | None = None,
+        most_tags: int = 1000,
     ) -> None:
         self.auth, self.reads, self.writes, self.expires_in = auth, reads, writes, expires_in
         self.separate, self.mounts, self.ranges, self.resumes = separate, mounts, ranges, resumes
         self.referrers, self.most_bytes, self.repositories = referrers, most_bytes, repositories
+        self.most_tags = most_tags
         self.fault: Callable[[str, str], Fault | None] = lambda method, path: None
         self.requests: list[tuple[str, str]] = []
         self.authorizations: list[str] = []
@@ -210,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
                 del self.state.uploads[upload]
 
     def _repository(self) -> str:
-        match = re.fullmatch(r"/v2/(.+?)/(?:blobs|manifests|referrers)/.*", self.path.partition("?")[0])
+        match = re.fullmatch(r"/v2/(.+?)/(?:blobs|manifests|referrers|tags)/.*", self.path.partition("?")[0])
         return match[1] if match else ""
 
     def _allowed(self) -> _Answer | None:
@@ -241,6 +243,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._token(parse_qs(text or body.decode()))
         if path in ("/v2/", "/v2"):
             return 200, {}, b"{}"
+        if path.endswith("/tags/list"):
+            return self._tags(path.removeprefix("/v2/").removesuffix("/tags/list"), query)
         match = re.fullmatch(r"/v2/(.+)/(blobs/uploads|blobs|manifests|referrers)/([^/]*)", path)
         if match is None:
             return _error(404, "UNSUPPORTED", "no such page")
@@ -337,6 +341,20 @@ class _Handler(BaseHTTPRequestHandler):
         media_type, data = found
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         return 200, {"Content-Type": media_type, "Docker-Content-Digest": digest}, data
+
+    def _tags(self, repository: str, query: Mapping[str, list[str]]) -> _Answer:
+        """Some of the tags, and where the next ones are."""
+        tags = sorted(
+            name
+            for key in self.state.manifests
+            if not (name := key.rpartition("/")[2]).startswith("sha256:") and key == self.state.key(repository, name)
+        )
+        if not tags:
+            return _error(404, "NAME_UNKNOWN", "no such repository")
+        rest = [tag for tag in tags if tag > query.get("last", [""])[0]]
+        page = rest[: min(int(query.get("n", ["1000"])[0]), self.state.most_tags)]
+        more = {"Link": f'</v2/{repository}/tags/list?n=1000&last={page[-1]}>; rel="next"'} if page != rest else {}
+        return 200, more, json.dumps({"name": repository, "tags": page}).encode()
 
     def _token(self, asked: Mapping[str, list[str]]) -> _Answer:
         """A token for the rights that are asked for, in the query or, for an identity token, in a form."""

@@ -289,3 +289,19 @@ def test_an_upload_never_gives_up_tls() -> None:
         Repository("registry.example.com", "acme/demo", Transport(sender=Hostile())).push(blob_of(SMALL), [SMALL])
 
     assert all(url.startswith("https://") for url in sent)
+
+
+def test_tags_are_listed_page_by_page(transport: Transport) -> None:
+    """All of them, however many come at once; a repository that is not there has none; nonsense is an error."""
+    registry, made, source = FakeRegistry(most_tags=2), make_image(), MemoryStore()
+    made.push_to(source)
+    with registry.serve() as place:
+        repository = Repository(place, "acme/demo", transport)
+        assert repository.tags() == ()
+        for number in range(5):
+            copy_image(source, repository, made.image.descriptor, tag=f"v{number}")
+
+        assert repository.tags() == ("v0", "v1", "v2", "v3", "v4")
+        registry.fault = lambda method, path: Fault(200, {}, b'{"tags": ["../.."]}')
+        with pytest.raises(NetworkError, match="something else than its tags"):
+            repository.tags()

@@ -1,17 +1,20 @@
 """A repository of a registry, as a store."""
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urljoin
 
 from imagewright.errors import CredentialsError, IntegrityError, NetworkError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest, digest_of, parse_digest
+from imagewright.oci.document import parse_object
 from imagewright.oci.index import Index
 from imagewright.oci.manifest import MAX_BYTES
+from imagewright.oci.reference import check_tag
 from imagewright.store.contents import is_manifest
 from imagewright.store.registry.logins import Anonymous, Credentials
 from imagewright.store.registry.refusal import Aim, quoted
@@ -21,6 +24,7 @@ from imagewright.transport import AnswerError, Response, Transport
 
 WHOLE_BYTES = 4 << 20  # what is no larger is had whole before it is handed on, and asked for again when it is damaged
 MANIFEST_TRIES = 2
+MAX_TAGS = 100_000  # a registry could go on for ever
 
 _ACCEPT = ", ".join(sorted(media_types.MANIFESTS) + sorted(media_types.INDEXES))
 _MISSING = (b"BLOB_UNKNOWN", b"MANIFEST_INVALID", b"DIGEST_INVALID")
@@ -215,6 +219,30 @@ class Repository:
             return  # it was there before, and so was its tag
         data = self._manifests.get(manifest.digest) or b"".join(self.fetch(manifest))
         self._push_manifest(manifest, data, tag)
+
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the repository, none when there is no such repository. A GET request for each thousand of them.
+
+        Source: OCI distribution-spec v1.1, "Listing Tags".
+
+        Raises:
+            CredentialsError, NetworkError: It cannot tell.
+        """
+        found: dict[str, None] = {}
+        path = "tags/list?n=1000"
+        while path:
+            answer = self._session.request("pull from", "GET", path, ok=(200, 404))
+            if answer.status == 404:
+                return ()
+            try:
+                page = [tag for tag in parse_object(answer.body, limit=MAX_BYTES).get("tags") or () if tag not in found]
+                found.update((check_tag(tag), None) for tag in page)
+            except (ValueError, TypeError) as error:
+                what = f"{self._name} answered with something else than its tags"
+                raise NetworkError(what, code="IW503", why=str(error)) from error
+            next_page = re.match(r'\s*<([^>]+)>\s*;\s*rel="?next"?', answer.headers.get("link", ""))
+            path = urljoin(answer.url, next_page[1]) if next_page and page and len(found) < MAX_TAGS else ""
+        return tuple(found)
 
     def push_referrer(self, manifest: Descriptor, data: bytes) -> bool:
         """Store a manifest that names a subject; False when the registry will not list it (`referrers.attach` then does).
