@@ -17,6 +17,7 @@ from imagewright.errors import IntegrityError, NetworkError, SandboxError, Store
 from imagewright.packages.pypi.resolve_uv import Uv
 from imagewright.sandbox.bubblewrap import probe
 from imagewright.sandbox.bwrap import find_bubblewrap, privileged
+from imagewright.sandbox.ids import find_ids
 from imagewright.store.registry.keychain import Keychain
 from imagewright.store.registry.logins import Login
 
@@ -86,6 +87,16 @@ def user_namespaces(around: Surroundings) -> str:
                 fix=f"sudo sysctl -w {setting}={allows}",
             )
     return "allowed"
+
+
+def lent_ids(around: Surroundings) -> str:
+    """Whether commands of an ordinary user's images can give files to other users."""
+    if privileged():
+        return "root needs none"
+    ids = find_ids(search=around.session.environ.get("PATH"))
+    if not ids.several:
+        return "none: commands that change owners need root, or uidmap and usermod --add-subuids"
+    return f"{sum(count for _, _, count in ids.users) - 1} users, {sum(count for _, _, count in ids.groups) - 1} groups"
 
 
 def overlay(around: Surroundings) -> str:
@@ -174,6 +185,7 @@ CHECKS: Mapping[str, Check] = {
     "bwrap": bwrap,
     "sandbox": sandbox,
     "user namespaces": user_namespaces,
+    "lent ids": lent_ids,
     "overlayfs": overlay,
     "debian mirror": debian_mirror,
     "debian keyring": debian_keyring,
