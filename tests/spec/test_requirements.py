@@ -206,3 +206,28 @@ def test_a_project_that_is_no_toml(tmp_path: Path) -> None:
 
     with pytest.raises(SpecError, match=r"'pyproject\.toml' is not TOML"):
         _: Any = spec.digest
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "uv.lock",
+            '[[package]]\nname = "near"\nsource = { editable = "libs/near" }\n\n[[package]]\nsource = { virtual = "." }\n',
+        ),
+        ("poetry.lock", '[[package]]\nname = "near"\n\n[package.source]\ntype = "directory"\nurl = "libs/near"\n'),
+        ("pylock.toml", '[[packages]]\nname = "near"\ndirectory = { path = "libs/near", editable = true }\n'),
+        ("pylock.toml", '[[packages]]\nname = "near"\n\n[packages.directory]\npath = "libs/near"\n'),
+    ],
+)
+def test_folders_that_a_lock_names_are_content(tmp_path: Path, name: str, text: str) -> None:
+    """They are built, so an edit makes another image; imagewright's own lock files in them are not read."""
+    make(tmp_path, {name: text, "pyproject.toml": "", "libs/near/setup.py": ""})
+    before = spelled_requirements(tmp_path / name)
+
+    make(tmp_path / "libs/near", {"imagewright.lock/x.toml": ""})
+    same = spelled_requirements(tmp_path / name)
+    make(tmp_path / "libs/near", {"setup.py": "1"})
+
+    assert "libs/near" in names(tmp_path / name)
+    assert before == same != spelled_requirements(tmp_path / name)

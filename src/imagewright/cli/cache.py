@@ -30,9 +30,11 @@ PARTS = {
     "layers": "which layer each key has led to",
     "locks": "what requirements were resolved to",
     "bases": "what base images hold",
+    "built": "which wheel each source has become",
+    "git": "repositories that packages come from",
 }
 
-DOWNLOADS = ("files", "uv", "index")
+DOWNLOADS = ("files", "uv", "index", "git")
 
 
 @click.group()

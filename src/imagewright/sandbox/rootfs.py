@@ -5,6 +5,7 @@ import errno
 import fcntl
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -257,7 +258,7 @@ class Rootfs:
 
     def _write(self, name: str, record: _Record) -> None:
         document = {"format": _FORMAT, "boot": record.boot, "unpacked": asdict(record.unpacked)}
-        part = self._folder / f"{name}.{os.getpid()}.json-part"
+        part = self._folder / f"{name}.{os.getpid()}.{threading.get_ident()}.json-part"
         with part.open("w") as file:
             json.dump(document, file)
             file.flush()

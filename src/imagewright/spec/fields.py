@@ -52,7 +52,11 @@ def _requirements_list(field: str, value: Any) -> tuple[str, ...]:
                 field,
                 value,
                 f"holds {item!r}, an option of pip and not a requirement",
-                fix='requirements="requirements.txt" for a file, pip_extra_args="..." for options',
+                fix=(
+                    f'{field}=["{item.split(None, 1)[-1]}"]: a folder is built and installed'
+                    if item.lstrip().startswith(("-e", "--editable"))
+                    else 'requirements="requirements.txt" for a file, pip_extra_args="..." for options'
+                ),
                 part=item,
             )
     return tuple(item.strip() for item in items)

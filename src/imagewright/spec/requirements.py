@@ -28,6 +28,11 @@ _PYLOCK = re.compile(r"pylock(\.[^.]+)?\.toml")
 _SCRIPT = re.compile(r"(?m)^# /// script$\s(?P<content>(^#(| .*)$\s)+)^# ///$")
 _INCLUDE = re.compile(r"\s*(?:-r|--requirement|-c|--constraint)(?:\s*=?\s*)(?P<file>\S.*?)\s*(?:\s#.*)?")
 _EDITABLE = re.compile(r"\s*(?:-e|--editable)(?:\s*=?\s*)(?P<path>\S.*?)\s*(?:\s#.*)?")
+_LOCKED_FOLDER = {
+    "uv.lock": re.compile(r'(?m)^source = \{ (?:editable|directory) = "(?P<path>[^"]+)" \}$'),
+    "poetry.lock": re.compile(r'(?m)^\[package\.source\]\ntype = "directory"\nurl = "(?P<path>[^"]+)"$'),
+    PYLOCK: re.compile(r'(?m)(?:^directory = \{ ?|^\[packages\.directory\]\n)path = "(?P<path>[^"]+)"'),
+}
 _OPTIONS = re.compile(r"\s--|\s#")
 
 
@@ -60,14 +65,17 @@ def spelled_requirements(file: Path) -> list[list[object]]:
     """The contents of a requirements file, and of every file that it takes in, as plain values to be hashed.
 
     Each under the name that it is called by, so that the folder they lie in does not matter. Line ends do not, either.
-    Of a script only its metadata counts. What a lock names by its path needs no reading: it has the digest in it.
+    Of a script only its metadata counts. Of what a lock names by its path folders are read, which are built; for files it has
+    the digest in it.
     """
     kind = kind_of(file)
     if kind in PROJECT_LOCKS:
-        return [[kind, _text_digest(file)], [PROJECT, _text_digest(file.with_name(PROJECT))]]
+        named: list[list[object]] = [[kind, _text_digest(file)], [PROJECT, _text_digest(file.with_name(PROJECT))]]
+        return named + [[path, spelled_project(file.parent / path)] for path in _locked_folders(file, kind)]
     found: dict[str, object] = {}
     if kind == PYLOCK:
         found[PYLOCK] = _text_digest(file)
+        found.update((path, spelled_project(file.parent / path)) for path in _locked_folders(file, kind))
     elif kind == PROJECT:
         found[PROJECT] = _text_digest(file)
         _follow_project(_parsed(file, _read(file)), file.parent, found)
@@ -106,6 +114,15 @@ def spelled_local(field: str, path: str, folder: Path) -> object:
     if not file.is_file():
         raise Refused(field, path, f"is not in {folder}", fix="build it first, or name it by its index", part=path)
     return digest_of_file(str(file))[0]
+
+
+def _locked_folders(file: Path, kind: str) -> list[str]:
+    """The folders of projects that a lock names, but for the one that it lies in.
+
+    Read by their form, which tools write: to parse a lock of 200 packages takes 20 ms, and each command asks.
+    """
+    found = {match["path"] for match in _LOCKED_FOLDER[kind].finditer(_read(file))}
+    return sorted(path for path in map(os.path.normpath, found) if path != "." and (file.parent / path).is_dir())
 
 
 def _follow(name: str, file: Path, found: dict[str, object]) -> None:
