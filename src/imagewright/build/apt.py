@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagewright.build.step import GIVEN, Origin, Step
+from imagewright.build.step import GIVEN, Origin, Step, TryOut
 from imagewright.dataclass import dataclass
 from imagewright.oci.digest import Digest
-from imagewright.packages.deb.apt import IGNORED, configure, file_name, install
+from imagewright.packages.deb.apt import IGNORED, configure, file_name, install, tried
 from imagewright.packages.deb.locked import LockedDeb
 from imagewright.parallel import cores
 from imagewright.spec import ImageSpec
@@ -27,15 +27,25 @@ class NativeInstall:
 
     wanted: tuple[str, ...]
     debs: tuple[LockedDeb, ...]
-    version: int = 1
+    version: int = 2
 
-    def prepare(self, files: Mapping[str, Path], stack: "Stack", upper: Path, given: Path) -> tuple[str, ...] | None:
+    def prepare(
+        self, files: Mapping[str, Path], stack: "Stack", upper: Path, given: Path, is_harmless: TryOut
+    ) -> tuple[str, ...] | None:
         """As `Beforehand` says."""
         from imagewright.packages.deb.native import ForDpkg, unpack_natively  # for an image with such a step alone
 
         paths = {deb.name: files[file_name(deb)] for deb in self.debs}
+
+        def are_harmless(scripts: Mapping[str, bytes]) -> bool:
+            for name, script in scripts.items():
+                (given / f"{name}.preinst").write_bytes(script)
+                (given / f"{name}.preinst").chmod(0o755)
+            (given / "try.sh").write_text(tried(tuple(scripts)), encoding="utf-8")
+            return is_harmless(("/bin/sh", "-e", f"{GIVEN}/try.sh"))
+
         try:
-            prepared = unpack_natively(self.debs, paths, stack, upper, jobs=cores())
+            prepared = unpack_natively(self.debs, paths, stack, upper, are_harmless, jobs=cores())
         except ForDpkg:
             return None
         for name, text in configure(self.wanted, self.debs, prepared).items():

@@ -121,7 +121,7 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             binds = _given(job.step, job.files, work)
             upper = work / "overlay"
             began = time.time()
-            argv = _beforehand(job, stack, upper / "upper", work / "given")
+            argv = _beforehand(job, place, stack, binds, work)
             command = _command(job, argv, binds)
             last: deque[str] = deque(maxlen=_KEPT_LINES)
 
@@ -150,14 +150,31 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             remove([str(work)])
 
 
-def _beforehand(job: _Job, stack: Stack, upper: Path, given: Path) -> tuple[str, ...]:
+def _beforehand(job: _Job, place: Apart, stack: Stack, binds: tuple[Bind, ...], work: Path) -> tuple[str, ...]:
     """Make the upper folder, with what is done natively; the command that is left to run."""
+    upper = work / "overlay/upper"
     upper.mkdir(parents=True)
     upper.chmod(0o755)
     if job.step.beforehand is None:
         return job.step.argv
+
+    def is_harmless(argv: tuple[str, ...]) -> bool:
+        tried = work / "tried"
+        (tried / "upper").mkdir(parents=True)
+        (tried / "upper").chmod(0o755)
+        command, nobody = _command(job, argv, binds), lambda line: None
+        try:
+            ended = run(
+                job.bubblewrap, stack, command, on_stdout=nobody, on_stderr=nobody, upper=tried, stop=place.stop
+            )
+        except (CannotStart, UnknownUser, ValueError):
+            return False
+        ignored = (*mount_points(stack, command), *job.step.ignored)
+        changed = next(difference(tried / "upper", stack, ignored=ignored, newest=0), None)
+        return not ended.exit_code and not ended.timed_out and not ended.stopped and changed is None
+
     try:
-        argv = job.step.beforehand.prepare(job.files, stack, upper, given)
+        argv = job.step.beforehand.prepare(job.files, stack, upper, work / "given", is_harmless)
     except OSError as error:
         raise StoreError(f"cannot write {upper}", why=str(error)) from error
     if argv is None:

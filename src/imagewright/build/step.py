@@ -1,6 +1,6 @@
 """A layer that is what a command changes: planned as any layer, and made in the sandbox over the layers below it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +37,10 @@ class Origin:
     where: Where | None = None
 
 
+TryOut = Callable[[tuple[str, ...]], bool]
+"""Whether a command, run over the layers below in a sandbox that is thrown away, ends well and changes nothing."""
+
+
 class Beforehand(Protocol):
     """What is done natively before a step's command, and takes its place in part: it must leave what the command would."""
 
@@ -45,10 +49,12 @@ class Beforehand(Protocol):
         """Goes into the step's key."""
         ...
 
-    def prepare(self, files: Mapping[str, Path], stack: "Stack", upper: Path, given: Path) -> tuple[str, ...] | None:
+    def prepare(
+        self, files: Mapping[str, Path], stack: "Stack", upper: Path, given: Path, is_harmless: "TryOut"
+    ) -> tuple[str, ...] | None:
         """Write into the empty ``upper``, and texts into ``given``; what is then to be run, or None: the step's command.
 
-        ``files`` are the step's, by name. With None the upper folder is to be emptied.
+        ``files`` are the step's, by name; ``is_harmless`` may be called on another thread. With None the upper folder is to be emptied.
         """
         ...
 

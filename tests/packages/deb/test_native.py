@@ -49,12 +49,12 @@ def below(tmp_path: Path) -> Path:
     return root
 
 
-def unpacked(archive: LocalArchive, below: Path, *names: str) -> tuple[Prepared, Path]:
+def unpacked(archive: LocalArchive, below: Path, *names: str, harmless: bool = False) -> tuple[Prepared, Path]:
     upper = below.parent / "upper"
     upper.mkdir()
     debs = [locked(archive, name) for name in names]
     files = {deb.name: archive.folder / "pool" / deb.file.url for deb in debs}
-    return unpack_natively(debs, files, Stack((str(below),)), upper, jobs=2), upper
+    return unpack_natively(debs, files, Stack((str(below),)), upper, lambda scripts: harmless, jobs=2), upper
 
 
 def test_files_lie_where_dpkg_puts_them(archive: LocalArchive, below: Path) -> None:
@@ -95,6 +95,17 @@ def test_what_comes_before_the_files_is_dpkgs(archive: LocalArchive, below: Path
     assert not prepared.by_apt
     assert (upper / "usr/lib/plain").exists()
     assert not (upper / "usr/lib/script").exists()
+
+
+def test_a_script_that_does_nothing_is_none(archive: LocalArchive, below: Path) -> None:
+    """Most only do something when an older version is replaced."""
+    archive.add("script", files={"usr/lib/script": ""}, scripts={"preinst": "#!/bin/sh\n"})
+
+    prepared, upper = unpacked(archive, below, "script", harmless=True)
+
+    assert prepared.left == ()
+    assert (upper / "usr/lib/script").exists()
+    assert (upper / "var/lib/dpkg/info/script.preinst").exists()
 
 
 @pytest.mark.parametrize(

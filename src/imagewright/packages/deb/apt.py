@@ -122,6 +122,18 @@ def configure(wanted: Sequence[str], debs: Sequence[LockedDeb], prepared: Prepar
     return {"configure.sh": "\n".join([*script, ""]), "status": prepared.status, "extended_states": states}
 
 
+def tried(packages: Sequence[str]) -> str:
+    """The script ``try.sh``, which runs these packages' *preinst* as dpkg does for what was never there. Source: dpkg 1.21."""
+    lines = [
+        "cd /",
+        "export DPKG_MAINTSCRIPT_NAME=preinst DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 DPKG_MAINTSCRIPT_DEBUG=0",
+    ]
+    lines.append("export DPKG_ADMINDIR=/var/lib/dpkg DPKG_ROOT= DPKG_MAINTSCRIPT_ARCH=$(dpkg --print-architecture)")
+    lines.append("export DPKG_RUNNING_VERSION=$(dpkg-query -W -f '${Version}' dpkg)")
+    lines += [f"DPKG_MAINTSCRIPT_PACKAGE={name} /imagewright/step/{name}.preinst install" for name in packages]
+    return "\n".join([*lines, ""])
+
+
 def file_name(deb: LockedDeb) -> str:
     """What the file of a package is called where it is installed from."""
     return f"{deb.name}.deb"

@@ -1,11 +1,12 @@
 """Unpacks Debian packages into the upper folder of a step, several at once, as dpkg would leave them before their scripts."""
 
+import errno
 import hashlib
 import os
 import re
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imagewright.dataclass import dataclass
@@ -16,7 +17,7 @@ from imagewright.packages.deb.locked import LockedDeb
 from imagewright.packages.deb.prepared import Prepared
 from imagewright.packages.deb.status import FOLDER
 from imagewright.packages.deb.system import Unpacked
-from imagewright.parallel import run_all
+from imagewright.parallel import beside, run_all
 from imagewright.sandbox.stack import Stack
 
 _STATIC_IDS = 100  # from here on, a number means another user in each image: dpkg goes by the names
@@ -37,22 +38,27 @@ class _Control:
 
     @property
     def is_left(self) -> bool:
-        """Whether something of it comes before its files: a script, a question; or others wait for it while it is unpacked."""
-        return not self.files.keys().isdisjoint({"preinst", "config", "templates"}) or "interest" in self.script(
-            "triggers"
-        )
+        """Whether a question comes before its files, or it waits for others."""
+        return not self.files.keys().isdisjoint({"config", "templates"}) or "interest" in self.script("triggers")
 
     def script(self, name: str) -> str:
         return self.files.get(name, (0, b""))[1].decode("utf-8", "replace")
 
 
 def unpack_natively(
-    debs: Sequence[LockedDeb], files: Mapping[str, Path], stack: Stack, upper: Path, *, jobs: int
+    debs: Sequence[LockedDeb],
+    files: Mapping[str, Path],
+    stack: Stack,
+    upper: Path,
+    are_harmless: Callable[[Mapping[str, bytes]], bool],
+    *,
+    jobs: int,
 ) -> Prepared:
     """Unpack what can be, and say what is left. ``files`` are by package; ``upper`` is empty, and lies above ``stack``.
 
-    A package that has a *preinst*, or that asks for triggers of its own, is left to dpkg; of the others the files are
-    written where dpkg would put them. docs/decisions/0132 says why this gives the same tree.
+    A package that asks questions or for triggers of its own is left to dpkg, and those with a *preinst* unless
+    ``are_harmless`` has found that all of these, by package, do nothing. Of the others the files are written where dpkg
+    would put them. docs/decisions/0132 says why this gives the same tree.
 
     Raises:
         ForDpkg: The image or the packages are not as simple as that. The upper folder is then to be emptied.
@@ -61,18 +67,25 @@ def unpack_natively(
     _check_image(stack)
     controls = run_all(lambda deb: _control(deb, files[deb.name]), debs, jobs=jobs)
     architecture = _check_packages(controls, stack)
-    left = {one.deb: one for one in controls if one.is_left}
-    native = [one for one in controls if one.deb not in left]
+    scripted = [
+        one for one in controls if "preinst" in one.files and not one.is_left and not _needs_others(one, controls)
+    ]
     tree = _Upper(upper, stack)
     interests = _file_triggers(stack)
-    biggest_first = sorted(native, key=lambda one: -one.deb.file.size)
-    done = dict(
-        zip(
-            [one.deb.name for one in biggest_first],
-            run_all(lambda one: _unpack(one, files[one.deb.name], tree), biggest_first, jobs=jobs),
-            strict=True,
-        )
-    )
+    scripts = {one.deb.name: one.files["preinst"][1] for one in scripted}
+    with beside(lambda: bool(scripts) and are_harmless(scripts)) as harmless:
+
+        def unpack(one: _Control) -> Unpacked | None:
+            if one.is_left or ("preinst" in one.files and (one not in scripted or not harmless.result())):
+                return None
+            return _unpack(one, files[one.deb.name], tree)
+
+        # The biggest first, so that no thread ends alone with one.
+        order = sorted(controls, key=lambda one: -one.deb.file.size)
+        made = dict(zip([one.deb for one in order], run_all(unpack, order, jobs=jobs), strict=True))
+    done = {deb.name: one for deb, one in made.items() if one is not None}
+    native = [one for one in controls if one.deb.name in done]
+    left = [one for one in controls if one.deb.name not in done]
     tree.finish()
     triggers = [
         (path, one.deb.name)
@@ -81,7 +94,7 @@ def unpack_natively(
         if any(name == path or name.startswith(f"{path}/") for name in done[one.deb.name].paths)
     ]
     status = "".join(_paragraph(one, done[one.deb.name]) for one in native)
-    return Prepared(status, tuple(left), _takes_apt(left.values(), controls), tuple(triggers), architecture)
+    return Prepared(status, tuple(one.deb for one in left), _takes_apt(left, controls), tuple(triggers), architecture)
 
 
 def _check_image(stack: Stack) -> None:
@@ -150,13 +163,13 @@ def _check_packages(controls: Sequence[_Control], stack: Stack) -> str:
 
 def _takes_apt(left: Iterable[_Control], controls: Sequence[_Control]) -> bool:
     """Whether the order is not as easy as: unpack what is left, then configure all."""
-    names = {one.deb.name for one in controls}
-    return any(
-        "config" in one.files
-        or "templates" in one.files
-        or names & set(re.split(r"[^a-z0-9+.-]+", one.said.get("Pre-Depends", "")))
-        for one in left
-    )
+    return any("config" in one.files or "templates" in one.files or _needs_others(one, controls) for one in left)
+
+
+def _needs_others(one: _Control, controls: Sequence[_Control]) -> bool:
+    """Whether other new packages have to be configured before it is unpacked."""
+    before = set(re.split(r"[^a-z0-9+.-]+", one.said.get("Pre-Depends", "")))
+    return any(other.deb.name in before for other in controls)
 
 
 def _file_triggers(stack: Stack) -> tuple[str, ...]:
@@ -246,7 +259,14 @@ class _Upper:
             if path in self._others or path in self._directories or self._is_below(path):
                 raise ForDpkg(f"{package} has {member.path}, which is there")
             self._others.add(path)
-        full = f"{self._folder}/{path}"
+        try:
+            self._make(f"{self._folder}/{path}", member, package)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            raise ForDpkg(f"{package} has files of a user that this one may not give them to") from error
+
+    def _make(self, full: str, member: Member, package: str) -> None:
         match member.kind:
             case "file":
                 descriptor = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
