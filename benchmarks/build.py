@@ -172,7 +172,10 @@ class Bench:
             side(workload)
 
     def _ours(self, workload: Workload, watch: Sequence[int] | None = None) -> Usage:
-        self.ours.put_back(workload.after or "base")
+        if workload.empty:
+            shutil.rmtree(self.ours.cache, ignore_errors=True)
+        else:
+            self.ours.put_back(workload.after or "base")
         file = self.ours.write(workload.name, workload.fields())
         with self.registry.count() as counted:
             usage = run(self.ours.command(file), environ=self.ours.environ_for(workload), watch=watch)
@@ -184,6 +187,8 @@ class Bench:
     def _theirs(self, workload: Workload, watch: Sequence[int] | None = None) -> Usage:
         assert self.theirs is not None
         command = self.theirs.prepare(workload, self.ours.folder / "app")
+        if workload.empty:
+            self.theirs.forget_builds()
         with self.registry.count() as counted:
             usage = run(command, environ=os.environ, watch=watch)
         if watch is None:
@@ -202,6 +207,8 @@ class Bench:
         write_source(self.ours.folder / "app", "looked at")
         self.registry.put_back(workload.after or "base")
         measured.our_memory = self._ours(workload, watch=()).memory
+        if workload.empty:
+            return  # taking it apart, or its peer, would only download once more
         self.registry.put_back(workload.after or "base")
         self.ours.put_back(workload.after or "base")
         write_source(self.ours.folder / "app", "taken apart")
@@ -270,7 +277,8 @@ def machine() -> dict[str, object]:
 def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
     """Prepare both sides, run the rounds, and look closer once."""
     work: Path = arguments.work.absolute()
-    workloads = [WORKLOADS[name] for name in arguments.only]
+    wanted = [WORKLOADS[name] for name in arguments.only]
+    workloads, empty = [one for one in wanted if not one.empty], [one for one in wanted if one.empty]
     pip = read_pip_settings(os.environ, pip_config_files(os.environ, prefix=Path(sys.prefix)))
     wheels = next((Path(place) for place in pip.find_links if Path(place).is_dir()), None)
     registry = Registry(work / "registry", PORT)
@@ -301,6 +309,13 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
                 bench.round(workload, number)
         for workload in workloads:
             say(f"memory and parts: {workload.name}")
+            bench.look_closer(workload)
+        # Last: they throw away what the peer's other builds stand on.
+        for number in range(1, arguments.rounds + 1):
+            for workload in empty:
+                say(f"round {number} of {arguments.rounds}: {workload.name}")
+                bench.round(workload, number)
+        for workload in empty:
             bench.look_closer(workload)
     facts["load_after"] = os.getloadavg()[0]
     return bench, facts

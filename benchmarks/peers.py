@@ -151,6 +151,11 @@ class Peer:
         """The command that asks, as flytekit does before each run, whether the image is there."""
         return [str(self._python), "-c", _EXIST, json.dumps({**workload.fields(), **self._fields()})]
 
+    def forget_builds(self) -> None:
+        """Throw away all that builds have cached; the base image stays."""
+        self.docker.call("builder", "prune", "--all", "--force")
+        self.forget_images()
+
     def forget_images(self) -> None:
         """Throw away images that no later round needs; the caches of the build stay."""
         self.docker.call("image", "prune", "--force")

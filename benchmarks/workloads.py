@@ -46,6 +46,7 @@ class Workload:
     copies_source: bool = False
     local_wheels: bool = False  # its wheels come from pip's find-links of this machine
     debian: tuple[str, ...] = ()
+    empty: bool = False  # no cache at all: a new machine, beside a registry that has the layers
 
     def fields(self) -> dict[str, object]:
         """The fields of the ImageSpec, in the words that flytekit's and ours share."""
@@ -54,6 +55,8 @@ class Workload:
             fields["apt_packages"] = list(self.debian)
         if self.copies_source:
             fields["copy"] = [SOURCE_FOLDER]
+        if self.empty:
+            fields["env"] = {"VARIANT": "another image of the same packages"}
         return fields
 
 
@@ -65,6 +68,7 @@ WORKLOADS = {
         Workload("W3", "one of 20 source files changed, packages of W1", _W1, 3, after="W3", copies_source=True),
         Workload("W4", "git, build-essential; packages downloaded before, no layer there", (), 3, debian=_W4),
         Workload("W5", "torch 2.13.0 for CPUs; wheel downloaded before, no layer there", _W5, 15, local_wheels=True),
+        Workload("W6", "W1 as another image, on a machine with empty caches", _W1, 50, after="W1", empty=True),
     )
 }
 
