@@ -37,7 +37,8 @@ Each side is a whole process, from its start until the tag is in the registry. O
 resolve, layers, push. The peer: `docker build --push` of the Dockerfile that flytekit's default builder writes, without flytekit's
 own start; it compiles bytecode, as flytekit's Dockerfile asks, and ours does not. W4's Dockerfile is `apt-get update` and `install`
 with cache mounts for lists and packages, for docker and for buildah. "Up" is what is new in the registry afterwards.
-In W6 both sides have no cache (the peer keeps its base image), and the registry has W1 of the same side. Memory is the peak of all processes of a side together (the peer's daemon and containers included), sampled in a run of its own."""
+In W6 both sides have no cache (the peer keeps its base image), and the registry has W1 of the same side.
+Memory is the peak of all processes of a side together (the peer's daemon and containers included), sampled in a run of its own."""
 
 
 def table(

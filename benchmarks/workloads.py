@@ -56,7 +56,7 @@ class Workload:
         if self.copies_source:
             fields["copy"] = [SOURCE_FOLDER]
         if self.empty:
-            fields["env"] = {"VARIANT": "another image of the same packages"}
+            fields["env"] = {"VARIANT": "W6"}
         return fields
 
 
