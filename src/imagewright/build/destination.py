@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from imagewright.build.session import Session
@@ -17,6 +18,9 @@ from imagewright.store.protocol import ImageStore
 from imagewright.store.registry.logins import Credentials, FirstOf, Login, NoLogin
 from imagewright.store.registry.repository import Repository
 from imagewright.transport import is_loopback
+
+if TYPE_CHECKING:
+    from imagewright.store.registry.mirrors import Location, Mirrored
 
 LOCAL = "local"
 
@@ -80,6 +84,29 @@ def readable_repository(reference: Reference, session: Session, credentials: Cre
         credentials or MachineLogins(session.environ),
         only_pulls=True,
     )
+
+
+def source_of(reference: Reference, session: Session, etc: Path = Path("/etc")) -> "Repository | Mirrored":
+    """Where an image is had from: its repository, behind the mirrors that this machine's configuration names for it.
+
+    Raises:
+        UsageError: The configuration cannot be read, or blocks the registry.
+    """
+    from imagewright.store.registry.mirrors import Mirrored, locations_of  # who only pushes reads no mirrors
+
+    *mirrors, own = locations_of(reference.registry, reference.repository, session.environ, etc)
+
+    def opened(location: "Location") -> Repository:
+        return Repository(
+            location.registry,
+            location.repository,
+            session.transport,
+            MachineLogins(session.environ),
+            only_pulls=True,
+            plain=location.plain,
+        )
+
+    return Mirrored([(one, opened(one)) for one in mirrors], opened(own)) if mirrors else opened(own)
 
 
 def _create(session: Session, registry: str, repository: str) -> bool:

@@ -2,10 +2,11 @@
 
 import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
-from imagewright.build.destination import local_tag, readable_repository, repository_of
+from imagewright.build.destination import local_tag, repository_of, source_of
 from imagewright.build.session import Session
 from imagewright.cli.app import App
 from imagewright.cli.options import insecure_option, jobs_option, offline_option, talk_options
@@ -23,6 +24,9 @@ from imagewright.store.copy import copy_image
 from imagewright.store.protocol import BlobSource
 from imagewright.store.registry.repository import Repository
 from imagewright.transport import is_loopback
+
+if TYPE_CHECKING:
+    from imagewright.store.registry.mirrors import Mirrored
 
 ALL = "all"
 
@@ -130,8 +134,8 @@ class Tally:
         return {"moved": self.moved, "size": self.size, "mounted": self.mounted, "present": self.present}
 
 
-def found_at_registry(reference: Reference, session: Session) -> tuple[Repository, Descriptor]:
-    """The repository of a reference, and the manifest or index that it points to.
+def found_at_registry(reference: Reference, session: Session) -> tuple["Repository | Mirrored", Descriptor]:
+    """The repository (or its mirrors) of a reference, and the manifest or index that it points to.
 
     Raises:
         StoreError: There is none (IW521).
@@ -141,7 +145,7 @@ def found_at_registry(reference: Reference, session: Session) -> tuple[Repositor
     host = reference.registry.rpartition(":")[0] or reference.registry
     if session.offline and not is_loopback(host.strip("[]")):
         raise LockError(f"--offline forbids to ask {reference.registry} for {reference.repository}", code="IW205")
-    repository = readable_repository(reference, session)
+    repository = source_of(reference, session)
     found = repository.resolve(reference.digest or reference.tag)
     if found is None:
         raise StoreError(
@@ -153,12 +157,12 @@ def found_at_registry(reference: Reference, session: Session) -> tuple[Repositor
     return repository, found
 
 
-def _near(repository: Repository, reference: Reference) -> str:
+def _near(repository: "Repository | Mirrored", reference: Reference) -> str:
     """The nearest tag that there is."""
     from difflib import get_close_matches  # only a mistake needs it
 
     try:
-        tags = repository.tags()
+        tags = (repository if isinstance(repository, Repository) else repository.origin).tags()
     except (NetworkError, CredentialsError):
         tags = ()
     near = get_close_matches(reference.tag, tags, n=1, cutoff=0.5)

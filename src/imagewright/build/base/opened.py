@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagewright.build.base.locked import LockedImage
-from imagewright.build.destination import repository_of
+from imagewright.build.destination import source_of
 from imagewright.build.session import Session
 from imagewright.errors import LockError, StoreError
 from imagewright.oci.descriptor import Descriptor
@@ -42,7 +42,7 @@ def open_tag(spec: ImageSpec, platform: Platform, session: Session) -> tuple[Blo
             fix="build it once without --offline, or keep a lock file: imagewright lock",
             where=spec.where_of(name),
         )
-    repository = repository_of(reference, session)
+    repository = source_of(reference, session)
     found = repository.resolve(reference.digest or reference.tag or "latest")
     if found is None:
         raise StoreError(
@@ -66,7 +66,7 @@ def open_locked(spec: ImageSpec, locked: LockedImage, session: Session) -> tuple
     if local is not None:
         source, _ = open_local_image(local, spec.directory)
     else:
-        source = _Remembering(session.bases_dir, repository_of(Reference.parse(_name(spec)), session))
+        source = _Remembering(session.bases_dir, source_of(Reference.parse(_name(spec)), session))
     return source, read_image(source, locked.manifest, locked.target.platform, name=locked.reference)
 
 

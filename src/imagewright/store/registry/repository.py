@@ -36,6 +36,7 @@ class Repository:
     A blob is sent once, and asked for once, however many threads push it: docker-registry 2.8.2 may answer
     DIGEST_INVALID at the manifest when one blob was sent twice at the same time. ``create`` makes a repository where a push
     does not; it says whether it did. Who ``only_pulls`` asks for no other right, not even where it might help later.
+    A ``plain`` one is spoken to without TLS.
     Source: OCI distribution-spec v1.1.
     """
 
@@ -48,8 +49,9 @@ class Repository:
         *,
         create: Callable[[str, str], bool] = lambda registry, repository: False,
         only_pulls: bool = False,
+        plain: bool = False,
     ) -> None:
-        self._session = Session(registry, repository, transport, credentials or Anonymous())
+        self._session = Session(registry, repository, transport, credentials or Anonymous(), plain=plain)
         self._create = create
         self._aim: Aim = "pull from" if only_pulls else "push to"
         self.registry, self.repository = registry, repository

@@ -26,11 +26,13 @@ class Session:
     then on every request takes a login along, and a token that is about to end is replaced before.
     """
 
-    def __init__(self, registry: str, repository: str, transport: Transport, credentials: Credentials) -> None:
+    def __init__(
+        self, registry: str, repository: str, transport: Transport, credentials: Credentials, *, plain: bool = False
+    ) -> None:
         self.registry, self.repository = registry, repository
         self._transport, self._credentials = transport, credentials
         host = "registry-1.docker.io" if registry == DEFAULT_REGISTRY else registry
-        self._origin = transport.origin(host)
+        self._origin = f"http://{host}" if plain else transport.origin(host)
         self._base = f"{self._origin}/v2/{repository}/"
         self._lock = threading.Lock()
         self._authorizer: Authorizer | None = None
