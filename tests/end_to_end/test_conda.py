@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.end_to_end.bases import bases_from
 from tests.end_to_end.conda_python import MINOR, available, distribution_package, python_package
 from tests.end_to_end.conftest import Run
 
+from imagewright.store.layout import Layout
 from imagewright.testing.conda import CondaFile, make_package, write_channel
 
 pytestmark = [
@@ -138,6 +140,33 @@ def test_a_spec_on_a_spec_keeps_its_conda_packages(app: Path, imagewright: Run) 
     assert locked.returncode == 0, locked.stderr
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip().split("|")[0] == PREFIX
+
+
+@pytest.mark.root
+def test_a_base_without_python_gets_condas(app: Path, cache: Path, imagewright: Run, tmp_path: Path) -> None:
+    """Nobody asked for one by name: it is asked for because the base has none."""
+    (tmp_path / "plain.py").write_text('from imagewright import ImageSpec\nimage = ImageSpec("plain")\n')
+    built = imagewright("build", "plain.py")
+    assert built.returncode == 0, built.stderr
+    store = Layout(cache / "store")
+    digest = built.stdout.strip().partition("@")[2]
+    (image,) = {one.descriptor for one in store.images() if one.descriptor.digest == digest}
+    bases = bases_from(store, image, tmp_path / "layout")
+    bases.make("none", bases.without_python())
+    spec = 'packages=["six==1.17.0"],\n    base_image="oci:layout:none",'
+    app.write_text(APP.replace('packages=["six==1.17.0"],', spec).replace('"numpy", "tool>=1", "shell"', '"shell"'))
+    app.write_text(
+        app.read_text()
+        .replace("import numpy, six", "import six")
+        .replace("numpy.__file__, str(numpy.arange(4).sum()), ", "")
+        .replace('    tool = subprocess.run(["tool"], capture_output=True, text=True, check=True).stdout.strip()\n', "")
+        .replace(" tool,", "")
+    )
+
+    ran = imagewright("run", "--container", str(app), "main")
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip().split("|")[:3] == [PREFIX, PREFIX, f"{SITE}/six.py"]
 
 
 @pytest.mark.root

@@ -35,6 +35,16 @@ def test_a_layer_is_unpacked_once(tmp_path: Path) -> None:
     assert set(first.folders) == set(second.folders) == {str(tmp_path / hex_of(original.diff_id))}
 
 
+def test_a_layer_that_an_image_has_twice_is_in_the_stack_once(tmp_path: Path) -> None:
+    """At its last place, where it hides what came between: overlayfs takes no folder twice."""
+    twice, between = layer(member("a", b"twice")), layer(member("a", b"between"), member("b", b"b"))
+
+    stack = Rootfs(tmp_path).prepare([twice, between, twice])
+
+    assert stack.folders == tuple(str(tmp_path / hex_of(one.diff_id)) for one in (between, twice))
+    assert (stack.read("/a"), stack.read("/b")) == (b"twice", b"b")
+
+
 @pytest.mark.parametrize("compress", [True, False])
 def test_a_layer_that_is_not_its_diff_id_is_refused(tmp_path: Path, compress: bool) -> None:
     """A layer is checked while it is unpacked, and nothing of it stays."""

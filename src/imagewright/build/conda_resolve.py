@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from imagewright.build.base.choose import CONDA
 from imagewright.build.base.interpreters import Distribution
 from imagewright.build.base.lock_base import Below
 from imagewright.build.inputs import conda_channels, downloads
@@ -15,9 +16,6 @@ from imagewright.packages.conda.resolve import CondaRequest, Rattler, resolve_co
 from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 from imagewright.spec.image_spec import DEFAULT_PYTHON
-
-PREFIX = "imagewright-conda"
-"""The folder beside the environment of the wheels that conda packages go into."""
 
 
 def lock_conda(spec: ImageSpec, lock: Lock, session: Session) -> LockedEnvironment | None:
@@ -46,7 +44,7 @@ def lock_conda(spec: ImageSpec, lock: Lock, session: Session) -> LockedEnvironme
         spec.name,
         spec.where_of,
     )
-    prefix = below.prefix if below else f"{base.prefix.rpartition('/')[0]}/{PREFIX}"
+    prefix = below.prefix if below else f"{base.prefix.rpartition('/')[0]}/{CONDA}"
     rattler = Rattler(session.conda_dir, session.environ, session.offline, session.upgrade)
     found = resolve_conda(request, prefix, rattler, downloads(spec, session).pin)
     _check_below(spec, lock, found)

@@ -86,7 +86,10 @@ class Rootfs:
                     strict=True,
                 )
             )
-            return self._stack([(layer.diff_id, made[layer.diff_id]) for layer in layers])
+            # overlayfs takes no folder twice. What a layer does is done again by its last place, whatever lies between.
+            last = {layer.diff_id: at for at, layer in enumerate(layers)}
+            kept = [layer.diff_id for at, layer in enumerate(layers) if last[layer.diff_id] == at]
+            return self._stack([(diff_id, made[diff_id]) for diff_id in kept])
 
     def derived(self, name: str, make: Callable[[str], int] | None = None) -> str | None:
         """The folder ``name``, which something else than a layer fills: ``make`` does so and returns its bytes.

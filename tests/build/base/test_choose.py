@@ -146,3 +146,34 @@ def test_a_version_off_the_path_is_found() -> None:
     found = chosen(DEBIAN, {"opt/b/bin/python3.12": ELF + b"\x003.12.1\0"}, python_version="3.12")
 
     assert found.locked.target.interpreter == "/opt/b/bin/python3.12"
+
+
+@pytest.mark.parametrize(
+    ("files", "more"),
+    [
+        ({"bin/sh": ELF, **GLIBC}, {}),
+        (DEBIAN, {"python_version": "3.12"}),
+        ({"opt/a/bin/python3.9": PYTHON, "opt/b/bin/python3.10": PYTHON, **GLIBC}, {}),
+    ],
+)
+def test_with_conda_packages_no_python_is_needed(files: dict[str, bytes | str], more: dict[str, str]) -> None:
+    """None at all, none of the version, or none that is chosen: the target has none, and conda is asked for it."""
+    found = chosen(files, conda_packages=["gdal"], **more)  # type: ignore[arg-type]
+
+    assert (found.locked.target.python, found.locked.target.interpreter) == ("", "")
+    assert found.locked.target.libc[0] == "glibc"
+    assert found.present == ()
+
+
+def test_conda_packages_on_a_python_that_is_there() -> None:
+    """It stays the image's until conda brings another."""
+    assert chosen(DEBIAN, conda_packages=["gdal"]).locked.target.interpreter == "/usr/bin/python3.11"  # type: ignore[arg-type]
+
+
+def test_an_environment_of_ours_is_added_to_by_its_spec_alone() -> None:
+    """A reference does not tell what was asked for there."""
+    files = {**DEBIAN, "opt/imagewright-conda/conda-meta/history": b""}
+
+    with pytest.raises(LockError, match="environment of conda packages"):
+        chosen(files, conda_packages=["gdal"])  # type: ignore[arg-type]
+    assert chosen(files).locked.target.python == "3.11"

@@ -22,6 +22,8 @@ from imagewright.store.images import ReadImage
 
 OPT = "/opt"
 NAME = "imagewright"
+CONDA = "imagewright-conda"
+"""The folders of the environment of wheels, and of that of conda packages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Chosen:
 
 def choose(spec: ImageSpec, image: ReadImage, tree: Tree) -> Chosen:
     """The base as a lock has it. Pure.
+
+    With ``conda_packages`` it needs no Python that fits: then its target has none, and conda is asked for one.
 
     Raises:
         LockError: It has no Python, not the one that is asked for, or several and none is named (IW204).
@@ -49,6 +53,11 @@ def choose(spec: ImageSpec, image: ReadImage, tree: Tree) -> Chosen:
             why="neither glibc nor musl was found in its layers",
             where=spec.where_of(name),
         )
+    if spec.conda_packages:
+        _check_no_conda(spec, name, tree)
+    if interpreter is None:
+        target = Target(image.config.platform, "", "", system.libc, f"{tree.resolve(OPT)}/{NAME}")
+        return Chosen(LockedImage(name, image.descriptor, target, code_folder=tree.resolve("/root")), ())
     prefix, extends = _prefix(tree, interpreter)
     target = Target(
         image.config.platform,
@@ -75,11 +84,15 @@ def _prefix(tree: Tree, interpreter: Interpreter) -> tuple[str, bool]:
     return prefix, False
 
 
-def _interpreter(spec: ImageSpec, name: str, tree: Tree, search_path: str) -> Interpreter:
+def _interpreter(spec: ImageSpec, name: str, tree: Tree, search_path: str) -> Interpreter | None:
     found = interpreters_of(tree, search_path)
     wanted = ".".join((spec.python_version or "").split(".")[:2])
     if spec.python_exec:
         return _named(spec, name, tree, found, wanted)
+    on_path = [one for one in found if is_on_path(one, search_path)]
+    fitting = [one for one in (*on_path, *found) if not wanted or one.python == wanted]
+    if spec.conda_packages and (not fitting or not (on_path or wanted)):
+        return None
     if not found:
         raise LockError(
             f"the base image {name} has no Python",
@@ -88,12 +101,10 @@ def _interpreter(spec: ImageSpec, name: str, tree: Tree, search_path: str) -> In
             fix=[
                 "leave base_image out: the default base image has Python",
                 'or take an image that has one: base_image="python:3.11-slim"',
-                "or install one into it, and name that image",
+                'or let conda bring one: conda_packages=["python=3.11"]',
             ],
             where=spec.where_of(name),
         )
-    on_path = [one for one in found if is_on_path(one, search_path)]
-    fitting = [one for one in (*on_path, *found) if not wanted or one.python == wanted]
     if not fitting:
         raise LockError(
             f"the base image {name} has no Python {spec.python_version}",
@@ -115,6 +126,17 @@ def _interpreter(spec: ImageSpec, name: str, tree: Tree, search_path: str) -> In
         )
     _check_full_version(spec, name, fitting[0])
     return fitting[0]
+
+
+def _check_no_conda(spec: ImageSpec, name: str, tree: Tree) -> None:
+    if tree.entry(f"{tree.resolve(OPT)}/{CONDA}/conda-meta/history") is not None:
+        raise LockError(
+            f"the base image {name} has an environment of conda packages that imagewright made",
+            code="IW204",
+            why="a reference does not tell what was asked for there, so nothing can be added to it",
+            fix="base_image=its ImageSpec adds to the environment",
+            where=spec.where_of(name),
+        )
 
 
 def _named(spec: ImageSpec, name: str, tree: Tree, found: Sequence[Interpreter], wanted: str) -> Interpreter:

@@ -24,7 +24,7 @@ _DISTRIBUTION = re.compile(
     r"(?P<folder>(?:.*/)?(?:site|dist)-packages/[^/]+\.(?:dist-info|egg-info))(?:/(?P<file>[^/]+))?"
 )
 _LIBRARY = re.compile(r"(?:.*/)?lib/python3\.\d+/os\.py")
-_CONDA = re.compile(r"(?:.*/)?conda-meta/python-3\.[^/]+\.json")
+_CONDA = re.compile(r"(?:.*/)?conda-meta/(?:python-3\.[^/]+\.json|history)")
 _LINK = re.compile(r"(?:.*/)?(?:bin/python[0-9.]*|libc\.so\.6|ld-musl-[^/]+)")
 
 _MOST_TEXT = 16 << 20
