@@ -145,6 +145,7 @@ def test_what_cannot_be_compared_says_why(run: Run, store: Layout, folder: Path)
     assert "error[IW521]: there is no image 'nowhere' in the local store" in run("explain", "nowhere", "app.py").stderr
     assert "error[IW209]: other.toml is not a lock of imagewright's" in run("explain", "other.toml", "theirs:1").stderr
     assert "imagewright explain theirs:1 app.py" in run("explain", "theirs:1").stderr
+    assert "imagewright explain IMAGE app.py" in run("explain", "app.py").stderr
 
 
 def test_the_lock_of_an_image_comes_back(run: Run, store: Layout, folder: Path) -> None:
@@ -153,8 +154,11 @@ def test_the_lock_of_an_image_comes_back(run: Run, store: Layout, folder: Path) 
     put(store, "demo:1", carrying(spec, lock(SIX)), b"base")
 
     shown = run("image", "lock", "demo:1")
+    inspected = run("image", "inspect", "demo:1").stdout
 
     assert shown.stdout == lock_text(lock(SIX), spec.content).rstrip() + "\n"
+    assert "dev.imagewright.lock=(" in inspected
+    assert " B: imagewright image lock demo:1)" in inspected
     assert run("image", "lock", "demo:1", "new.toml").returncode == 0
     assert (folder / "new.toml").read_text() == lock_text(lock(SIX), spec.content)
     again = run("image", "lock", "demo:1", "new.toml")

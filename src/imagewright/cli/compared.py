@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from imagewright.build.changes import changes_between, mapping_changes
-from imagewright.build.destination import repository_of
 from imagewright.build.ingredients import Ingredients, ingredients_in, ingredients_of
 from imagewright.build.lock_file import read_lock
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.builders.native import check_supported
+from imagewright.cli.references import names_registry, reference_of
 from imagewright.cli.stored import find_image, short
+from imagewright.cli.transfer import found_at_registry
 from imagewright.cli.userfile import read_file, specs_in
 from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, StoreError, UsageError
@@ -20,13 +21,11 @@ from imagewright.events import Change, Kind
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.platform import Platform
-from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
 from imagewright.store.images import ReadImage, platforms_of, read_image
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
 
-_HOST = re.compile(r"(?:[^/]*[.:][^/]*|localhost)/.")
 _OWN_LABEL = "dev.imagewright.spec"
 _USUAL = Platform("linux", "amd64")
 
@@ -82,17 +81,10 @@ def open_image(name: str, platform: Platform | None, session: Session) -> ReadIm
         NetworkError, CredentialsError: The registry cannot tell.
     """
     store = Layout(session.store_dir)
-    if not _HOST.match(name) or session.offline or ("@" in name and _is_stored(store, name)):
+    if not names_registry(name) or session.offline or ("@" in name and _is_stored(store, name)):
         return _read(store, find_image(store, name).descriptor, platform, name)
-    try:
-        reference = Reference.parse(name)
-    except ValueError as error:
-        raise UsageError(f"{name!r} is not an image: {error}", fix="imagewright image list shows those here") from error
-    repository = repository_of(reference, session)
-    found = repository.resolve(reference.digest or reference.tag or "latest")
-    if found is None:
-        raise StoreError(f"there is no image {reference}", code="IW521", why=f"{reference.registry} has no such image")
-    return _read(repository, found, platform, name)
+    source, root = found_at_registry(reference_of(name), session)
+    return _read(source, root, platform, name)
 
 
 def open_sides(texts: tuple[str, str], platform: Platform | None, session: Session) -> tuple[Side, Side]:

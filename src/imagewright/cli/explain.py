@@ -41,13 +41,14 @@ def _explain(app: App, code: str) -> None:
     if name not in EXPLANATIONS:
         near = get_close_matches(name, EXPLANATIONS, n=3, cutoff=0.7)
         looks_like_one = code.isdigit() or code.upper().startswith("IW")
+        sides = f"IMAGE {code}" if code.endswith((".py", ".toml")) else f"{code} app.py"
         raise UsageError(
             f"there is no error code {code!r}",
             fix=f"did you mean {' or '.join(near)}?"
             if near
             else "imagewright explain lists them all"
             if looks_like_one
-            else f"to compare it with what would be built now: imagewright explain {code} app.py",
+            else f"to say what differs between an image and what would be built: imagewright explain {sides}",
         )
     one = EXPLANATIONS[name]
     app.console.answer(

@@ -206,6 +206,8 @@ def _inspected(name: str, digest: str, platform: Platform, one: Details) -> str:
     lines += _several("env", [f"{key}={value}" for key, value in config.env.items()])
     lines += _several("labels", [f"{key}={value}" for key, value in config.labels.items()])
     others = {key: value for key, value in one.manifest.annotations.items() if config.labels.get(key) != value}
+    if lock := others.pop("dev.imagewright.lock", ""):
+        others["dev.imagewright.lock"] = f"({size_text(len(lock))}: imagewright image lock {name})"
     lines += _several("annotations", [f"{key}={value}" for key, value in others.items()])
     layers = zip(one.manifest.layers, one.titles, strict=True)
     rows = [f"{n:>2}  {short(i.digest)}  {size_text(i.size):>9}  {title}" for n, (i, title) in enumerate(layers, 1)]
