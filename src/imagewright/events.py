@@ -50,7 +50,7 @@ class BaseReady:
     seconds: float
 
 
-Kind = Literal["asked", "base", "debian", "package", "env", "setting", "command", "file"]
+Kind = Literal["asked", "base", "debian", "conda", "package", "env", "setting", "command", "file"]
 """What a `Change` is of: what was asked for, what that led to, and what else is in an image."""
 
 

@@ -9,7 +9,9 @@ from imagewright.build.changes import asked_changes, changes_between, locked_cha
 from imagewright.build.ingredients import Ingredients, ingredients_of
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.events import Change
+from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import digest_of, hex_of
+from imagewright.packages.conda.locked import LockedConda, LockedEnvironment
 from imagewright.spec import ImageSpec
 
 SIX, NEWER_SIX = wheel("six", "1.16.0"), wheel("six", "1.17.0")
@@ -47,6 +49,18 @@ def test_one_version_of_two_files_is_a_change() -> None:
 
     assert change.before == f"1.16.0 {hex_of(SIX.file.digest)[:12]}"
     assert change.after == f"1.16.0 {hex_of(other.file.digest)[:12]}"
+
+
+def test_conda_packages_are_told_from_wheels_of_the_same_name() -> None:
+    """By their build, too: it says what they were built with."""
+
+    def environment(build: str) -> LockedEnvironment:
+        file = InputFile("https://example.com/c/linux-64/six.conda", digest_of(build.encode()), 1)
+        return LockedEnvironment("/opt/conda", (LockedConda("six", "1.16.0", build, "", file),), ("six",))
+
+    before, after = (replace(lock(SIX), conda=environment(build)) for build in ("py311_0", "py311_1"))
+
+    assert said(locked_changes(before, after)) == ["conda: six 1.16.0 py311_0 -> 1.16.0 py311_1"]
 
 
 def test_a_base_that_moved_is_named_with_both_digests() -> None:

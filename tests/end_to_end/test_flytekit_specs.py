@@ -17,12 +17,14 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.bases import Bases, file
+from tests.end_to_end.conda_python import MINOR, available, python_package
 from tests.end_to_end.conftest import Run, command
 from tests.end_to_end.debs import LocalArchive, local_archive
 from tests.end_to_end.test_base_images import bases as bases  # a fixture
 from uv import find_uv_bin
 
 from imagewright.packages.pypi.poetry_lock import content_hash
+from imagewright.testing.conda import make_package, write_channel
 from imagewright.testing.index import PackageIndex
 from imagewright.testing.registry import docker_registry, docker_registry_program
 from imagewright.testing.wheels import make_wheel
@@ -51,6 +53,10 @@ dependencies = ["pandas", "threadpoolctl"]
 
 
 PART = make_wheel("part", "7")
+HAS_CONDA = available() and MINOR == "3.11"
+CONDA = "conda_packages=['scipy==1.13.0', 'numpy'], conda_channels=['./channel', 'nodefaults'], " if HAS_CONDA else ""
+"""Conda's Python is made of this machine's own, which needs to be there."""
+
 BACKEND = f"""\
 import pathlib, shutil
 
@@ -72,7 +78,7 @@ class Case:
 CASES = {
     "everything": Case(
         "ImageSpec(name='FLYTEKIT', python_version='3.11', env={'MY_ENV': 'MY_VALUE'}, apt_packages=['curl'], "
-        "packages=['pandas==2.2.1'], requirements=os.fspath(HERE / 'requirements.txt'), "
+        f"{CONDA}packages=['pandas==2.2.1'], requirements=os.fspath(HERE / 'requirements.txt'), "
         "source_root=os.fspath(HERE / 'other_files'), commands=['mkdir my_dir'], entrypoint=SHELL, "
         "pip_index=INDEX, pip_extra_index_url=[EXTRA], source_copy_mode=CopyFileDetection.ALL, "
         "copy=['tmp/copy_file.txt'], "
@@ -80,8 +86,8 @@ CASES = {
         "builder_config={'uv_image': 'uv_image_local'})",
         "[version('pandas'), version('threadpoolctl'), os.environ['MY_ENV'], bool(shutil.which('curl')), "
         "open('/root/hello_world.txt').read(), open('/root/tmp/copy_file.txt').read(), os.path.isdir('/root/my_dir'), "
-        "os.path.exists('/etc/gitconfig')]",
-        ["2.2.1", "3.5.0", "MY_VALUE", True, "hello", "copied", True, False],
+        "os.path.exists('/etc/gitconfig'), HAS('numpy')]",
+        ["2.2.1", "3.5.0", "MY_VALUE", True, "hello", "copied", True, False, bool(CONDA)],
     ),
     "null_entrypoint": Case(
         "ImageSpec(name='null-entrypoint', base_image=BASE('refusing'), entrypoint=[])",
@@ -179,6 +185,15 @@ CASES = {
 }
 
 
+if HAS_CONDA:
+    CASES["conda"] = Case(
+        "ImageSpec(base_image=BASE('theirs'), python_version='3.11', packages=['flytekit'], pip_index=INDEX, "
+        "conda_packages=['pytorch', 'cpuonly'], conda_channels=['./channel', 'nodefaults'])",
+        "[version('flytekit'), HAS('pytorch'), os.path.exists('/opt/imagewright-conda/conda-meta/cpuonly-2.0-0.json')]",
+        ["1.13.0", True, True],
+    )
+
+
 @pytest.fixture(scope="module")
 def urls() -> Iterator[dict[str, str]]:
     """Two package indexes: the usual one, and the one of the wheels that are not there."""
@@ -210,6 +225,16 @@ def seen(
     bases.make("usr-local", bases.without_python(), bases.moved("usr/local"))
     folder = tmp_path_factory.mktemp("flytekit")
     write_files(folder, urls["INDEX"])
+    if HAS_CONDA:
+        names = {"scipy": "1.13.0", "numpy": "1.26.4", "pytorch": "2.4.0"}
+        made = [
+            make_package(
+                name, number, {f"lib/python3.11/site-packages/{name}/__init__.py": b""}, depends=["python 3.11.*"]
+            )
+            for name, number in names.items()
+        ]
+        cpu_only = make_package("cpuonly", "2.0", {"share/cpuonly": b""})
+        write_channel(folder / "channel", [python_package(), *made, cpu_only])
     write_app(folder, urls, bases)
     run = command(cache, folder)
 

@@ -45,10 +45,11 @@ def mapping_changes(
 
 
 def locked_changes(before: Lock, after: Lock) -> tuple[Change, ...]:
-    """What differs between two locks: the base, Debian packages, Python packages."""
+    """What differs between two locks: the base, Debian packages, conda packages, Python packages."""
     changes = _base(before, after)
     same_kind = isinstance(_bottom(before), LockedBase) == isinstance(_bottom(after), LockedBase)
     changes += _locked("debian", _debs(before, base=same_kind), _debs(after, base=same_kind))
+    changes += _locked("conda", _conda(before), _conda(after))
     changes += _locked("package", _wheels(before), _wheels(after))
     return tuple(changes)
 
@@ -109,11 +110,13 @@ def _debs(lock: Lock, *, base: bool) -> _Locked:
 
 
 def _wheels(lock: Lock) -> _Locked:
-    found = {wheel.name: _pinned(wheel.version, wheel.file) for wheel in lock.environment}
+    return {wheel.name: _pinned(wheel.version, wheel.file) for wheel in lock.environment}
+
+
+def _conda(lock: Lock) -> _Locked:
     environment = lock.conda_environment
-    for one in environment.packages if environment else ():
-        found[f"{one.name} (conda)"] = _pinned(f"{one.version} {one.build}", one.file)
-    return found
+    packages = environment.packages if environment else ()
+    return {one.name: _pinned(f"{one.version} {one.build}", one.file) for one in packages}
 
 
 def _pinned(version: str, file: InputFile) -> tuple[str, str]:

@@ -10,6 +10,7 @@ LABELS: Mapping[Kind, str] = {
     "asked": "asked for",
     "base": "base",
     "debian": "debian",
+    "conda": "conda",
     "package": "packages",
     "env": "env",
     "setting": "settings",
