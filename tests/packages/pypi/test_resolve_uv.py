@@ -1,5 +1,7 @@
 """How uv is run."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,3 +80,33 @@ def test_uv_that_is_gone(target: Target, tmp_path: Path) -> None:
 def test_the_packages_own_uv(tmp_path: Path) -> None:
     """Without a path, uv is the program of the uv package."""
     assert Path(Uv(tmp_path, {}).program()).name == "uv"
+
+
+_AT_ONCE = """
+import sys, threading
+from pathlib import Path
+from imagewright.packages.pypi.resolve_uv import Uv
+
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+
+def look():
+    together.wait()
+    try:
+        Uv(Path(), {}).program()
+    except TypeError as error:
+        print(error)
+
+threads = [threading.Thread(target=look) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_find_uv_at_once() -> None:
+    """Images of one command are resolved side by side, and sysconfig is not ready for that when it is first asked."""
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", _AT_ONCE], capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout == ""

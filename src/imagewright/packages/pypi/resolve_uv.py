@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
@@ -41,9 +42,14 @@ class Uv:
         import uv  # the package does nothing but find its program; 5 ms that only a resolve pays
 
         try:
-            return uv.find_uv_bin()
+            with _LOOKING:
+                return uv.find_uv_bin()
         except FileNotFoundError as error:
             raise _no_uv(error) from error
+
+
+_LOOKING = threading.Lock()
+"""It asks sysconfig, which in Python 3.11 and 3.12 has no values while another thread reads them for the first time."""
 
 
 @dataclass(frozen=True, slots=True)
