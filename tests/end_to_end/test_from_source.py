@@ -87,6 +87,9 @@ def test_sources_are_built_and_work(imagewright: Run, app: Path) -> None:
 
 def test_a_lock_file_names_what_was_built(imagewright: Run, app: Path, cache: Path) -> None:
     """Commit, digests and build requirements; where the wheels are not, they are built again to the same bytes."""
+    number = str(int.from_bytes(os.urandom(3), "big"))  # a wheel that no earlier run has made
+    write(app.parent, {"answer/answer.c": C.replace("ANSWER", number)})
+    before = {path.name for path in (cache / "layers").iterdir()}
     imagewright("lock", "app.py")
     built = imagewright("build", "app.py")
     text = (app.parent / "imagewright.lock" / "sources-linux-amd64.pylock.toml").read_text()
@@ -102,10 +105,15 @@ def test_a_lock_file_names_what_was_built(imagewright: Run, app: Path, cache: Pa
     for record in (cache / "built").iterdir():
         if made["sha256"] in record.read_text():
             record.unlink()
+    same = imagewright("build", "app.py", "--force")
+    for record in (cache / "layers").iterdir():
+        if record.name not in before:
+            record.unlink()
     again = imagewright("build", "app.py", "--force")
 
+    assert same.stdout == again.stdout == built.stdout, again.stderr
+    assert "answer 1 from the folder answer" not in same.stderr  # its layer is there
     assert "answer 1 from the folder answer" in again.stderr
-    assert again.stdout == built.stdout, again.stderr
 
 
 def test_a_header_that_is_missing(imagewright: Run, app: Path) -> None:

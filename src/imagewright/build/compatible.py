@@ -31,14 +31,21 @@ def check_compatible(
     Raises:
         LockError: Two have (IW207).
     """
-    wheels = wheels_digest(lock)
-    marker = memory / f"{hex_of(wheels)}.compatible"
-    if not marker.exists() and not known(wheels):
+    if not is_compatible(lock, memory, known=known):
         from imagewright.packages.pypi.conflicts import check_conflicts  # 25 ms, for a new set of wheels alone
 
         check_conflicts(lock.environment, inputs, target, allow_bad_record=allow_bad_record)
         memory.mkdir(parents=True, exist_ok=True)
-        marker.touch()
+        _marker(lock, memory).touch()
+
+
+def is_compatible(lock: Lock, memory: Path, *, known: Callable[[Digest], bool] | None) -> bool:
+    """Whether it was found before, here or by somebody whom ``known`` asks, that the wheels fit."""
+    return _marker(lock, memory).exists() or (known is not None and known(wheels_digest(lock)))
+
+
+def _marker(lock: Lock, memory: Path) -> Path:
+    return memory / f"{hex_of(wheels_digest(lock))}.compatible"
 
 
 def conda_digest(lock: Lock, *, scripts: bool) -> Digest:

@@ -1,8 +1,9 @@
 """ImageSpec -> image: the steps of a build, in order. What not every build needs is loaded where it is needed."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from imagewright.build.compatible import check_compatible, check_conda, conda_digest, wheels_digest
+from imagewright.build.compatible import check_compatible, check_conda, conda_digest, is_compatible, wheels_digest
 from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
 from imagewright.build.lock import Lock
@@ -13,8 +14,10 @@ from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.build.shared import SharedLayers, shared_layers
+from imagewright.build.step import Step
 from imagewright.build.stepping import stepping_fields
 from imagewright.errors import IntegrityError, NetworkError, StoreError
+from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.image import Image
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -63,6 +66,15 @@ def make_image(
         check_conda(lock, inputs, session.layers_dir, scripts=scripts, known=known)
         spec.check_unchanged()
 
+    def prepare(missing: Sequence[PlannedLayer | Step]) -> None:
+        files = [file for layer in missing for file in layer.inputs]
+        if any(wheel.source is not None for wheel in lock.environment):
+            if not is_compatible(lock, session.layers_dir, known=shared.is_compatible if shared is not None else None):
+                files += [wheel.file for wheel in lock.environment]
+            from imagewright.build.from_source.again import have_built  # what only such a lock pays
+
+            have_built({file.digest for file in files}, lock, spec, session)
+
     made = planned(spec, lock, session)
     workshop = Workshop(
         Layout(session.store_dir),
@@ -78,12 +90,16 @@ def make_image(
     if lock.conda_environment is not None:
         compatible = (*compatible, conda_digest(lock, scripts=scripts))
     try:
-        return publish(made.plan, reference, workshop, destination, check=check, compatible=compatible, tag=tag)
+        return publish(
+            made.plan, reference, workshop, destination, check=check, prepare=prepare, compatible=compatible, tag=tag
+        )
     except (NetworkError, StoreError, IntegrityError):
         if shared is None or not shared.lost():
             raise
     # A layer that the registry had offered is gone: as if none were offered.
-    return publish(made.plan, reference, workshop, destination, check=check, compatible=compatible, tag=tag)
+    return publish(
+        made.plan, reference, workshop, destination, check=check, prepare=prepare, compatible=compatible, tag=tag
+    )
 
 
 def step_runner_of(spec: ImageSpec, platform: Platform, session: Session) -> "StepRunner | None":

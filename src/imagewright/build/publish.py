@@ -73,11 +73,13 @@ def publish(
     destination: Place | None,
     *,
     check: Callable[[], None] = lambda: None,
+    prepare: Callable[[Sequence[PlannedLayer | Step]], None] = lambda missing: None,
     compatible: Collection[Digest] = (),
     tag: bool = True,
 ) -> Image:
     """Write what is missing, push it to ``destination`` (None: the local store is all), tag it last.
 
+    ``prepare`` is given the layers that have to be written, before any worker begins.
     Without ``tag`` it gets none: an index of several images will have it. ``destination`` has none then, either.
     Layers that ``workshop.shared`` offers are neither made nor fetched; what is new is offered there with ``compatible``, the sets of wheels
     that ``check`` found to fit together.
@@ -115,6 +117,7 @@ def publish(
 
     there = known.keys() | offered.keys()
     missing = [planned for planned in own if planned.key not in there]
+    prepare(missing)
     if workshop.steps is not None:
         workshop.steps.check(plan.name, [planned for planned in missing if isinstance(planned, Step)])
     with quick_switches(), _downloads(missing, workshop.inputs, check):

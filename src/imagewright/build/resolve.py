@@ -42,7 +42,7 @@ def lock_of(
     requirements = requirements_of(spec, platform)
     file = spec.lock_file(platform)
     if not upgrade and before is None and file.exists():
-        lock = _with_built(_from_file(spec, platform), spec, session, exactly=True)
+        lock = _from_file(spec, platform)
         _tell(spec, lock, "lock file", started, session)
         return lock
     parent = _parent(spec, platform, session, upgrade=upgrade, before=before, shared=shared)
@@ -51,7 +51,6 @@ def lock_of(
     memory = RememberedLocks(session.locks_dir)
     asked = question(requirements, pip, session, parent)
     if not upgrade and before is None and (known := memory.find(asked, any_age=session.offline)):
-        known = _with_built(known, spec, session, exactly=False)
         _tell(spec, known, "remembered", started, session)
         return known
     if not upgrade and before is None and shared is not None and (offered := shared.lock(asked)):
@@ -91,19 +90,6 @@ def _parent(
     if below is not None and below.lock.asked == requirements_of(base, platform):
         return anchored(below.lock, spec.directory)
     return lock_of(base, platform, session, upgrade=upgrade, before=below, shared=shared)
-
-
-def _with_built(lock: Lock, spec: ImageSpec, session: Session, *, exactly: bool) -> Lock:
-    """A lock whose wheels that were built are here. On a machine that has them not they are built again.
-
-    Raises:
-        IntegrityError: One became another file, and it has to be the locked one ``exactly``.
-    """
-    if not any(wheel.source is not None for wheel in lock.environment):
-        return lock
-    from imagewright.build.from_source.again import with_built_wheels
-
-    return with_built_wheels(lock, spec, session, exactly=exactly)
 
 
 def _from_file(spec: ImageSpec, platform: Platform) -> Lock:

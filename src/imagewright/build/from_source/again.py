@@ -1,30 +1,33 @@
-"""Wheels that a lock says were built, on a machine that does not have them: built again, and compared."""
+"""Wheels that a lock says were built, where their files are wanted and not here: built again, and compared."""
 
-from dataclasses import replace
+from collections.abc import Collection
+from pathlib import Path
 
 from imagewright.build.inputs import pip_settings
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.build.resolve_anew import source_builder
 from imagewright.build.session import Session
 from imagewright.errors import IntegrityError
-from imagewright.packages.pypi.locked import LockedWheel
+from imagewright.oci.digest import Digest
 from imagewright.spec import ImageSpec
 
 
-def with_built_wheels(lock: Lock, spec: ImageSpec, session: Session, *, exactly: bool) -> Lock:
-    """The lock, once the files of all its built wheels are here.
+def have_built(wanted: Collection[Digest], lock: Lock, spec: ImageSpec, session: Session) -> None:
+    """Have the files of a lock's built wheels here, as far as they are ``wanted``.
 
     Raises:
-        IntegrityError: A wheel became another file than the locked one, which it has to be ``exactly``.
+        IntegrityError: A wheel became another file than the locked one.
         ImagewrightError: One cannot be built.
     """
+    if isinstance(lock.base, LockedSpec) and isinstance(spec.base_image, ImageSpec):
+        have_built(wanted, lock.base.lock, spec.base_image, session)
     builder = source_builder(spec, lock.base, session, pip_settings(session))
-
-    def here(wheel: LockedWheel) -> LockedWheel:
-        if wheel.source is None or builder.has(wheel):
-            return wheel
-        made = builder.build(wheel.source)
-        if exactly and made.file.digest != wheel.file.digest:
+    for wheel in lock.wheels:
+        if wheel.source is None or wheel.file.digest not in wanted or builder.has(wheel):
+            continue
+        made = builder.build(wheel.source, spec.where_of(wheel.name))
+        if made.file.digest != wheel.file.digest:
+            file = Path(spec.where.file).name
             raise IntegrityError(
                 f"{wheel.name} {wheel.version} was built again, and is not the file that was locked",
                 why=[
@@ -32,12 +35,6 @@ def with_built_wheels(lock: Lock, spec: ImageSpec, session: Session, *, exactly:
                     f"got      {made.file.digest}",
                     f"built with {', '.join(made.source.requires if made.source else ())}",
                 ],
-                fix="imagewright lock --upgrade FILE takes the new one; or build where the locked one is",
-                where=spec.where,
+                fix=f"resolve again: imagewright build --upgrade {file}, or imagewright lock --upgrade {file}",
+                where=spec.where_of(wheel.name),
             )
-        return made
-
-    base = lock.base
-    if isinstance(base, LockedSpec) and isinstance(spec.base_image, ImageSpec):
-        base = LockedSpec(with_built_wheels(base.lock, spec.base_image, session, exactly=exactly))
-    return replace(lock, base=base, wheels=tuple(here(wheel) for wheel in lock.wheels))
