@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from imagewright.build.destination import Place
 from imagewright.build.given import GivenLayer
@@ -17,8 +17,10 @@ from imagewright.store.gathered import Gathered
 from imagewright.store.ingest import Ingest
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
-from imagewright.store.registry.early import EarlyUpload, early_upload
 from imagewright.store.registry.repository import Repository
+
+if TYPE_CHECKING:
+    from imagewright.store.registry.early import EarlyUpload
 
 EARLY_BYTES = 4 << 20
 """From which size on a layer is sent while it is written. A smaller one is asked for first: that is as quick."""
@@ -57,18 +59,20 @@ class Pusher:
                 repository.claim(best[1], best[2])
 
     @contextmanager
-    def meanwhile(self, blob: Ingest, size: int) -> Iterator[Ingest | EarlyUpload]:
+    def meanwhile(self, blob: Ingest, size: int) -> "Iterator[Ingest | EarlyUpload]":
         """What to write a new blob to: a large one (``size`` is an estimate, in bytes) is sent while it is written."""
         repository = self._destination and self._destination.store
         if not isinstance(repository, Repository) or size < EARLY_BYTES or self._failure is not None:
             yield blob
             return
+        from imagewright.store.registry.early import early_upload
+
         with early_upload(repository, blob) as upload:
             yield upload
 
-    def finished(self, out: Ingest | EarlyUpload, blob: Descriptor) -> bool:
+    def finished(self, out: "Ingest | EarlyUpload", blob: Descriptor) -> bool:
         """Whether the blob was sent while it was written to ``out``."""
-        if not isinstance(out, EarlyUpload):
+        if isinstance(out, Ingest):
             return False
         sent = False
         with self._failing():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError, SpecError, Where
-from imagewright.sandbox.bubblewrap import SECRETS
+from imagewright.sandbox.places import SECRETS
 from imagewright.spec import ImageSpec
 
 FOLDER = SECRETS

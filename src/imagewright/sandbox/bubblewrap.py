@@ -11,11 +11,10 @@ from imagewright.dataclass import dataclass
 from imagewright.oci.config import DEFAULT_PATH
 from imagewright.sandbox.bwrap import CAPABILITIES, Bubblewrap, not_allowed, privileged
 from imagewright.sandbox.memory import MemoryLimit, limit_memory
+from imagewright.sandbox.places import SECRETS
 from imagewright.sandbox.process import OnLine, ProcessEnd, Stop, run_process
 from imagewright.sandbox.stack import Stack
 from imagewright.sandbox.users import User, find_user
-
-SECRETS = "/run/secrets"
 
 # What root on the host could use in /proc to reach the host: docker hides and protects the same (its runtime spec's
 # maskedPaths and readonlyPaths). bwrap 0.11 leaves /proc/sys to whoever is the host's root, whatever capabilities it has.

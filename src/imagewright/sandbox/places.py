@@ -1,0 +1,4 @@
+"""Where a command in the sandbox finds what it is given."""
+
+SECRETS = "/run/secrets"
+"""Its secrets, a file each."""
