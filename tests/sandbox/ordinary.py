@@ -22,8 +22,8 @@ class OrdinaryUser:
 
     def __init__(self, home: Path, python: str, uid: int = UID) -> None:
         self.home = home
-        self._python = python
-        self._uid = uid
+        self.python = python
+        self.uid = uid
 
     def run(self, script: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a script; its output, errors in it."""
@@ -33,9 +33,9 @@ class OrdinaryUser:
 
     def popen(self, script: str, *arguments: str) -> "subprocess.Popen[str]":
         """Start a script."""
-        ids = {"user": self._uid, "group": self._uid, "extra_groups": []} if os.geteuid() == 0 else {}
+        ids = {"user": self.uid, "group": self.uid, "extra_groups": []} if os.geteuid() == 0 else {}
         process: subprocess.Popen[str] = subprocess.Popen(
-            [self._python, "-c", script, *arguments],
+            [self.python, "-c", script, *arguments],
             cwd=self.home,
             env={"PATH": "/usr/bin:/bin", "HOME": str(self.home), "PYTHONPATH": str(self.home / "code")},
             stdin=subprocess.DEVNULL,

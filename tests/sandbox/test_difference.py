@@ -126,6 +126,41 @@ def test_owners_are_kept(step: Run) -> None:
     assert done.changes["data/mine"].mode == 0o2755
 
 
+ACL = bytes.fromhex(
+    "020000000100 0600 ffffffff0200 0400 e80300000400 0400 ffffffff1000 0600 ffffffff2000 0400 ffffffff"
+)
+"""user::rw-, user:1000:r--, group::r--, mask::rw-, other::r--. Source: Linux, include/uapi/linux/posix_acl_xattr.h."""
+
+
+def test_attributes_of_files_and_folders_are_kept(step: Run, tmp_path: Path) -> None:
+    """What users set and access control lists: of what is new, of what is below, and of folders in which nothing else changed."""
+    marked, _ = folder("data/box")
+    marked.pax_headers = {"SCHILY.xattr.user.mark": "below"}
+    done = step(
+        "mkdir /data/new; echo x > /data/new/file; touch /data/box/x; rm /data/box/x", layer(*DATA, (marked, b""))
+    )
+    upper = tmp_path / "overlay-0" / "upper" / "data"
+    try:
+        os.setxattr(upper / "new" / "file", "system.posix_acl_access", ACL)
+    except OSError as error:
+        pytest.skip(f"this file system has no access control lists: {error}")
+    os.setxattr(upper / "new", "user.mark", b"new")
+    os.setxattr(upper / "new", "user.overlay.opaque", b"n")
+
+    changes = {change.path: change for change in difference(upper.parent, done.stack, newest=0)}
+
+    assert dict(changes["data/new"].xattrs) == {"user.mark": b"new"}
+    assert dict(changes["data/new/file"].xattrs) == {"system.posix_acl_access": ACL}
+    assert "data/box" not in changes
+    out = tmp_path / "layer"
+    with out.open("wb") as stream, LayerWriter(stream) as writer:
+        write_changes(list(changes.values()), writer)
+    stored = StoredLayer(writer.diff_id, LAYER_GZIP, lambda: [out.read_bytes()])
+    again = Path(Rootfs(tmp_path / "again").prepare([stored]).folders[0], "data/new")
+    assert os.getxattr(again, "user.mark") == b"new"
+    assert os.getxattr(again / "file", "system.posix_acl_access") == ACL
+
+
 def test_only_what_changed_is_in_it(step: Run) -> None:
     """Touched files, files that are as before, and folders on the way are no changes; a folder comes before what is in it."""
     done = step("touch /data/file; echo -n other > /data/other; echo x > /data/sub/new", layer(*DATA))

@@ -74,7 +74,16 @@ class LayerWriter:
         """The diff_id of what was written; only known after the ``with``."""
         return self._tar.diff_id
 
-    def directory(self, path: str, mode: int = 0o755, *, uid: int = 0, gid: int = 0, mtime: int = 0) -> None:
+    def directory(
+        self,
+        path: str,
+        mode: int = 0o755,
+        *,
+        uid: int = 0,
+        gid: int = 0,
+        mtime: int = 0,
+        xattrs: Mapping[str, bytes] | None = None,
+    ) -> None:
         """A directory. One that is there already must have the same attributes."""
         path = tar.checked_path(path)
         attributes = (tar.DIRECTORY, mode, uid, gid, mtime)
@@ -83,7 +92,7 @@ class LayerWriter:
                 return
             raise _refused(path, "comes twice" if self._seen[path] is None else "was made with other attributes before")
         self._begin(path, attributes)
-        self._add(tar.header(path, tar.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=mtime))
+        self._add(tar.header(path, tar.DIRECTORY, mode=mode, uid=uid, gid=gid, mtime=mtime, xattrs=xattrs))
 
     def file(
         self,

@@ -21,6 +21,7 @@ Kind = Literal["directory", "file", "symlink", "hardlink", "whiteout"]
 
 _OPAQUE_XATTRS = ("user.overlay.opaque", "trusted.overlay.opaque")
 _CAPABILITY = "security.capability"
+_ACCESS_LISTS = ("system.posix_acl_access", "system.posix_acl_default")
 _CHUNK = 1 << 20
 
 
@@ -73,7 +74,7 @@ def write_changes(changes: Iterator[Change] | Sequence[Change], writer: LayerWri
         owner = {"uid": change.uid, "gid": change.gid, "mtime": change.mtime}
         match change.kind:
             case "directory":
-                writer.directory(change.path, change.mode, **owner)
+                writer.directory(change.path, change.mode, xattrs=change.xattrs, **owner)
             case "symlink":
                 writer.symlink(change.path, change.link, **owner)
             case "hardlink":
@@ -121,8 +122,10 @@ class _Walk:
         folders = found if lower is not None and stat.S_ISDIR(lower.st_mode) else []
         # The kernel marks every new folder, also where there is nothing to hide.
         opaque = bool(folders) and _is_marked(source)
-        own = self._change(path, "directory", status, found)
+        xattrs = _xattrs(source)
+        own = self._change(path, "directory", status, found, xattrs=xattrs)
         changed = not folders or opaque or lower is None or _attributes(lower) != _attributes(status)
+        changed = changed or xattrs != _xattrs(folders[0])
         if changed:
             yield own
         if opaque:
@@ -199,12 +202,12 @@ def _is_marked(folder: str) -> bool:
 
 
 def _xattrs(path: str) -> dict[str, bytes]:
-    """Capabilities, and what users set: docker keeps the same."""
+    """Capabilities, access control lists, and what users set."""
     kept: dict[str, bytes] = {}
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
         if name == _CAPABILITY:
             kept[name] = _capability(os.getxattr(path, name, follow_symlinks=False))
-        elif name.startswith("user.") and not name.startswith("user.overlay."):
+        elif name in _ACCESS_LISTS or (name.startswith("user.") and not name.startswith("user.overlay.")):
             kept[name] = os.getxattr(path, name, follow_symlinks=False)
     return kept
 

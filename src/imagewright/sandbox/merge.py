@@ -6,7 +6,7 @@ import shutil
 import stat
 from collections.abc import Sequence
 
-from imagewright.sandbox.unpack import Unpacked, remove
+from imagewright.sandbox.unpack import Unpacked, is_kept, remove
 
 
 def merge(layers: Sequence[tuple[str, Unpacked]], folder: str, *, keep_owners: bool) -> None:
@@ -30,6 +30,7 @@ class _Merged:
         self._folder = folder
         self._keep_owners = keep_owners
         self._attributes: dict[bytes, os.stat_result] = {}  # of directories, by their path below the folder
+        self._xattrs: dict[bytes, dict[str, bytes]] = {}
 
     def apply(self, source: bytes, unpacked: Unpacked) -> None:
         implied = {os.fsencode(name) for name in unpacked.implied}
@@ -40,7 +41,7 @@ class _Merged:
         waiting = [b""]
         while waiting:
             path = waiting.pop()
-            self._directory(path, os.lstat(_full(source, path)), implied=path in implied)
+            self._directory(path, _full(source, path), implied=path in implied)
             for entry in os.scandir(_full(source, path)):
                 below = path + b"/" + entry.name if path else entry.name
                 if entry.is_dir(follow_symlinks=False):
@@ -58,15 +59,20 @@ class _Merged:
             if self._keep_owners:
                 os.chown(full, status.st_uid, status.st_gid)
             os.chmod(full, stat.S_IMODE(status.st_mode))
+            for name, value in self._xattrs.get(path, {}).items():
+                os.setxattr(full, name, value)
             os.utime(full, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
-    def _directory(self, path: bytes, status: os.stat_result, *, implied: bool) -> None:
+    def _directory(self, path: bytes, source: bytes, *, implied: bool) -> None:
         known = path in self._attributes
         if path and not known:
             self._clear(path)
             os.mkdir(_full(self._folder, path), 0o700)
         if not known or not implied:
-            self._attributes[path] = status
+            self._attributes[path] = os.lstat(source)
+            self._xattrs[path] = {
+                name: os.getxattr(source, name) for name in os.listxattr(source) if is_kept(os.fsencode(name))
+            }
 
     def _other(self, entry: "os.DirEntry[bytes]", path: bytes) -> None:
         if not (entry.is_file(follow_symlinks=False) or entry.is_symlink()) and is_whiteout(

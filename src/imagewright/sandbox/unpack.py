@@ -3,7 +3,8 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import field
 
 from imagewright.dataclass import dataclass
 from imagewright.sandbox.tar import Entry, TarReader
@@ -13,6 +14,7 @@ OPAQUE = b".wh..wh..opq"
 OPAQUE_XATTR = b"user.overlay.opaque"  # bwrap mounts with "userxattr", as root too
 _AUFS = b".wh..wh."  # other bookkeeping of aufs: means nothing here
 CAPABILITY = b"security.capability"
+ACCESS_LISTS = (b"system.posix_acl_access", b"system.posix_acl_default")
 _MAX_LINKS = 40  # as the kernel's own limit, for symlinks on the way to an entry
 
 
@@ -40,7 +42,7 @@ def unpack(reader: TarReader, folder: str, *, keep_owners: bool) -> Unpacked:
     No name of the tar reaches the kernel before its components were checked, and none is looked up through a symlink
     that came from the tar: links are followed here, inside the folder, by what is known to have been made.
     Devices are left out: a device 0:0 would be a whiteout that the layer did not declare. So are extended attributes but
-    capabilities and those of users; capabilities also where this process cannot give them, since no sandbox of it could
+    capabilities, access control lists and those of users; capabilities also where this process cannot give them, since no sandbox of it could
     honour them.
 
     Raises:
@@ -86,6 +88,7 @@ class _Attributes:
     uid: int
     gid: int
     mtime: int
+    xattrs: Mapping[bytes, bytes] = field(default_factory=dict)
 
 
 _IMPLIED = _Attributes(0o755, 0, 0, 0)
@@ -145,6 +148,8 @@ class _Tree:
                 os.chown(full, attributes.uid, attributes.gid)
             # An ordinary user must be able to look into the folder, and to remove it.
             os.chmod(full, attributes.mode if self._keep_owners else attributes.mode | 0o700)
+            for name, value in attributes.xattrs.items():
+                _set_xattr(full, name, value)
             os.utime(full, (attributes.mtime, attributes.mtime))
 
     def _full(self, path: bytes) -> bytes:
@@ -327,18 +332,24 @@ def _remove(folder: bytes) -> None:
     os.rmdir(folder)
 
 
+def is_kept(name: bytes) -> bool:
+    """Whether an extended attribute of a layer's file is part of a container: not those that are overlayfs's own."""
+    return name in (CAPABILITY, *ACCESS_LISTS) or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))
+
+
 def _set_xattr(file: int | bytes, name: bytes, value: bytes) -> None:
-    if name.startswith(b"user.overlay.") or not (name == CAPABILITY or name.startswith(b"user.")):
+    if not is_kept(name):
         return
     try:
         os.setxattr(file, name, value)
     except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP):
+        # Lists that name users whom this namespace does not have are EINVAL.
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EINVAL):
             raise
 
 
 def _attributes(entry: Entry) -> _Attributes:
-    return _Attributes(entry.mode, entry.uid, entry.gid, entry.mtime)
+    return _Attributes(entry.mode, entry.uid, entry.gid, entry.mtime, entry.xattrs)
 
 
 def _join(parent: bytes, part: bytes) -> bytes:

@@ -36,7 +36,7 @@ class Tree:
         self._system.paths.add(entry.path)
         owner = {"uid": entry.uid, "gid": entry.gid, "mtime": mtime}
         if entry.kind == "directory":
-            self._writer.directory(entry.path, entry.mode, **owner)
+            self._writer.directory(entry.path, entry.mode, uid=entry.uid, gid=entry.gid, mtime=mtime)
         elif entry.kind == "symlink":
             self._system.links[entry.path] = entry.content.decode()
             self._writer.symlink(entry.path, entry.content.decode(), **owner)
