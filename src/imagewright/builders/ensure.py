@@ -34,6 +34,7 @@ def ensure(spec: ImageSpec, session: Session, *, force: bool = False) -> Referen
             reference = existing(spec, build.reference, session)
         except (NetworkError, CredentialsError) as error:
             if not session.assume_exists:
+                error.fix = error.fix or ("run it again, or say yourself that the image is there: --assume-exists",)
                 raise
             return assumed(build.reference, error, session)
         if reference is None:

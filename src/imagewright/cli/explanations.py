@@ -283,27 +283,31 @@ Files and folders are passed as `pathlib.Path`; connections, locks and generator
         "IW400",
         "a registry or index does not let you in",
         """The registry or package index answered that it does not know you, or that you may not do this.""",
-        """Log in with `docker login REGISTRY` (imagewright reads the same file), and check what your account may do.""",
+        """\
+Log in with `imagewright login REGISTRY` or `docker login REGISTRY`, which keep the login in the same place, and check what your
+account may do.""",
     ),
     Explanation(
         "IW401",
-        "the registry wants a login, and none was found",
+        "the registry wants a login, and none was found, or not the right one",
         """\
-The registry does not take this from a stranger.
-The error lists the places where credentials were looked for, in the order in which they count.""",
+The registry does not take this from a stranger, or does not know the user and password that were found.
+The error lists the places where credentials were looked for, in the order in which they count, or the place where it found them.""",
         """\
-`docker login REGISTRY`, or a token in one of the places that the error lists.
+`imagewright login REGISTRY` or `docker login REGISTRY`, or a token in one of the places that the error lists.
+A credential helper that fails can be tried by hand, as the error says.
 The image is complete in the local store, so nothing is built again.""",
     ),
     Explanation(
         "IW403",
         "the registry knows you, and refuses",
         """\
-The login is right, but the account may not write to (or read from) this repository.
+The login is right, but the account may not write to (or read from) this repository, or there is no such repository and a push
+does not make one.
 The registry's own words are in the error.""",
         """\
 Use a token that has the right to write, or a repository that belongs to the account.
-Some registries want the repository to be made first.""",
+At Amazon ECR the repository is made by a push when the program `aws` is installed; elsewhere make it with the registry's own tools.""",
     ),
     Explanation(
         "IW500",
@@ -344,7 +348,9 @@ If it stays like this, show the server's words in the error to whoever runs it."
         "the registry cannot tell whether the image exists",
         """\
 An answer that is neither yes nor no is never taken for a yes: a task would fail much later, when its image cannot be pulled.""",
-        """Run it again when the registry works, or use `--registry local`.""",
+        """\
+Run it again when the registry works, or use `--registry local`.
+`imagewright image check REFERENCE` asks for every part of an image; `--assume-exists` lets you say yes in the registry's place.""",
     ),
     Explanation(
         "IW510",

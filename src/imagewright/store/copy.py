@@ -35,7 +35,7 @@ def copy_image(
     Raises:
         NetworkError, CredentialsError, StoreError, IntegrityError: As the stores do. ``kept`` says what has arrived.
     """
-    source = _Manifests(source)
+    source = ManifestsOnce(source)
     blobs, manifests = reachable(source, manifest)
     # A large layer that is begun last would be waited for alone.
     largest_first = sorted(blobs, key=lambda blob: -blob.size)
@@ -98,7 +98,7 @@ class _Carrier:
         return f"{arrived} of {self._total} blobs are there{rest}"
 
 
-class _Manifests:
+class ManifestsOnce:
     """A source that is asked for each manifest once."""
 
     def __init__(self, source: BlobSource) -> None:
@@ -106,6 +106,7 @@ class _Manifests:
         self._kept: dict[Digest, bytes] = {}
 
     def fetch(self, blob: Descriptor) -> Iterator[bytes]:
+        """The blob's bytes."""
         if not is_manifest(blob):
             return self._source.fetch(blob)
         if blob.digest not in self._kept:

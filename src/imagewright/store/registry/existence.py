@@ -11,7 +11,9 @@ from imagewright.oci.digest import Digest
 from imagewright.oci.platform import Platform
 from imagewright.parallel import run_all
 from imagewright.store.contents import blobs_of, read_manifest
+from imagewright.store.copy import ManifestsOnce
 from imagewright.store.images import platforms_of
+from imagewright.store.protocol import BlobSource
 from imagewright.store.registry.repository import Repository
 
 JOBS = 8
@@ -50,10 +52,11 @@ def existence(repository: Repository, tag: str, platform: Platform | None) -> Ex
         root = repository.resolve(tag)
         if root is None:
             return NotThere("no such image")
-        platforms = platforms_of(repository, root, name=f"{repository.registry}/{repository.repository}:{tag}")
+        source = ManifestsOnce(repository)
+        platforms = platforms_of(source, root, name=f"{repository.registry}/{repository.repository}:{tag}")
         if platform is not None and not any(platform.runs(one) for one in platforms):
             return NotThere("no such platform", platforms)
-        blobs = _blobs(repository, root, platform)
+        blobs = _blobs(source, root, platform)
         there = run_all(repository.exists, blobs, jobs=JOBS)
     except (NetworkError, CredentialsError) as error:
         return CannotTell(error)
@@ -61,13 +64,13 @@ def existence(repository: Repository, tag: str, platform: Platform | None) -> Ex
     return NotThere("incomplete", platforms, missing) if missing else There(root, platforms)
 
 
-def _blobs(repository: Repository, manifest: Descriptor, platform: Platform | None) -> Sequence[Descriptor]:
+def _blobs(source: BlobSource, manifest: Descriptor, platform: Platform | None) -> Sequence[Descriptor]:
     """The layers and configs, each once."""
     found: dict[Digest, Descriptor] = {}
-    for part in blobs_of(manifest, read_manifest(repository, manifest)):
+    for part in blobs_of(manifest, read_manifest(source, manifest)):
         if manifest.media_type in media_types.INDEXES:
             if platform is None or part.platform is None or platform.runs(part.platform):
-                found.update((blob.digest, blob) for blob in _blobs(repository, part, None))
+                found.update((blob.digest, blob) for blob in _blobs(source, part, None))
         else:
             found[part.digest] = part
     return tuple(found.values())
