@@ -142,6 +142,21 @@ def test_a_spec_on_a_spec_keeps_its_conda_packages(app: Path, imagewright: Run) 
     assert ran.stdout.strip().split("|")[0] == PREFIX
 
 
+def test_a_wheel_does_not_take_the_place_of_a_file_of_condas(app: Path, imagewright: Run, tmp_path: Path) -> None:
+    """Both are named."""
+    site = f"lib/python{MINOR}/site-packages"
+    clash = make_package("clash", "1.0", {f"{site}/six.py": b"# not six\n"}, depends=[f"python {MINOR}.*"])
+    write_channel(tmp_path / "more", [clash])
+    spec = APP.replace('"numpy", "tool>=1", "shell"', '"clash"').replace('["./channel", ', '["./more", "./channel", ')
+    app.write_text(spec)
+
+    refused = imagewright("build", str(app))
+
+    assert refused.returncode == 3
+    assert f"error[IW207]: two packages have different files for {SITE}/six.py" in refused.stderr
+    assert "one is in clash-1.0-0.conda" in refused.stderr
+
+
 @pytest.mark.root
 def test_a_base_without_python_gets_condas(app: Path, cache: Path, imagewright: Run, tmp_path: Path) -> None:
     """Nobody asked for one by name: it is asked for because the base has none."""

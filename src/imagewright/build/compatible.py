@@ -1,18 +1,24 @@
 """Do the packages of a lock fit into one environment? Asked once for each set of wheels, and of conda packages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from imagewright.build.lock import Lock
 from imagewright.layer.planned import Inputs
 from imagewright.oci.digest import Digest, canonical_json, digest_of, hex_of
+from imagewright.packages.conda.locked import LockedEnvironment
 from imagewright.packages.target import Target
 
 
 def wheels_digest(lock: Lock) -> Digest:
-    """The digest of what the answer depends on: the wheels and the Python."""
-    wheels = sorted([wheel.filename, wheel.file.digest] for wheel in lock.environment)
-    return digest_of(canonical_json({"python": lock.target.python, "wheels": wheels}))
+    """The digest of what the answer depends on: the wheels, the Python, and conda packages where they go beside these."""
+    document: dict[str, object] = {
+        "python": lock.target.python,
+        "wheels": sorted([wheel.filename, wheel.file.digest] for wheel in lock.environment),
+    }
+    if (beside := _beside(lock)) is not None:
+        document["conda"] = sorted([one.filename, one.file.digest] for one in beside.packages)
+    return digest_of(canonical_json(document))
 
 
 def check_compatible(
@@ -24,7 +30,7 @@ def check_compatible(
     allow_bad_record: frozenset[str],
     known: Callable[[Digest], bool] = lambda wheels: False,
 ) -> None:
-    """Pass when no two wheels have different files for one path. ``memory`` is the folder of what was found before.
+    """Pass when no two packages have different files for one path. ``memory`` is the folder of what was found before.
 
     ``known`` is asked whether somebody else has found it.
 
@@ -34,7 +40,13 @@ def check_compatible(
     if not is_compatible(lock, memory, known=known):
         from imagewright.packages.pypi.conflicts import check_conflicts  # 25 ms, for a new set of wheels alone
 
-        check_conflicts(lock.environment, inputs, target, allow_bad_record=allow_bad_record)
+        others: Mapping[str, tuple[str, str]] = {}
+        if lock.environment and (beside := _beside(lock)) is not None:
+            from imagewright.packages.conda.conflicts import paths_of
+            from imagewright.packages.conda.install import Placement
+
+            others = paths_of(beside.packages, inputs, Placement(beside.prefix, beside.minor))
+        check_conflicts(lock.environment, inputs, target, allow_bad_record=allow_bad_record, others=others)
         memory.mkdir(parents=True, exist_ok=True)
         _marker(lock, memory).touch()
 
@@ -91,6 +103,12 @@ def check_conda(
         check_packages(environment.packages, inputs, placement, decided=_decided(lock, scripts))
         memory.mkdir(parents=True, exist_ok=True)
         marker.touch()
+
+
+def _beside(lock: Lock) -> LockedEnvironment | None:
+    """The conda packages that are in the environment of the wheels."""
+    environment = lock.conda_environment
+    return environment if environment is not None and environment.python else None
 
 
 def _decided(lock: Lock, scripts: bool) -> list[str]:

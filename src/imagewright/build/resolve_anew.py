@@ -108,7 +108,11 @@ def _wheels_only(spec: ImageSpec, lock: Lock) -> str:
     if spec.builder_options.get("only_binary"):
         return 'builder_options={"only_binary": True}'
     environment = lock.conda_environment
-    return "a Python of conda_packages, for which nothing is built" if environment and environment.python else ""
+    if environment is None or not environment.python:
+        return ""
+    # What Debian's Python of the same version builds, conda's runs: they have one ABI.
+    same = isinstance(lock.base, LockedBase) and lock.base.python == environment.minor
+    return "" if same else f"Python {environment.minor} in conda_packages"
 
 
 def _same_base(spec: ImageSpec, before: Ingredients, parent: Lock | None) -> bool:

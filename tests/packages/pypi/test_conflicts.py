@@ -1,5 +1,6 @@
 """Wheels that want one path for different bytes are found before anything is written, and both are named."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,16 @@ def test_a_bad_record_is_only_allowed_by_name(folder: Folder) -> None:
     with pytest.raises(RefusedArchive, match="RECORD"):
         check_conflicts([one, two], folder, TARGET)
     check_conflicts([one, two], folder, TARGET, allow_bad_record=frozenset({"two"}))
+
+
+def test_a_file_of_another_kind_of_package_is_in_the_way(folder: Folder) -> None:
+    """Of a conda package that is in the same environment: the same bytes are no conflict, others are, and unknown ones."""
+    wheel = folder.wheel([Part("google/__init__.py", b"x\n")], name="one")
+    path = f"{TARGET.site_packages}/google/__init__.py"
+
+    check_conflicts([wheel], folder, TARGET, others={path: ("google-1-0.conda", hashlib.sha256(b"x\n").hexdigest())})
+
+    for digest in (hashlib.sha256(b"y\n").hexdigest(), ""):
+        with pytest.raises(LockError, match="google/__init__") as refused:
+            check_conflicts([wheel], folder, TARGET, others={path: ("google-1-0.conda", digest)})
+        assert refused.value.why[0] == "one is in google-1-0.conda"

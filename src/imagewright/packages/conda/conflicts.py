@@ -69,6 +69,19 @@ def check_packages(
         raise _wants_to_run(wanting)
 
 
+def paths_of(packages: Iterable[LockedConda], inputs: Inputs, placement: Placement) -> dict[str, tuple[str, str]]:
+    """Every file below the prefix: its absolute path -> the package, and its sha256 in hex ("" where it is not told)."""
+    found: dict[str, tuple[str, str]] = {}
+    for locked in packages:
+        with open_package(inputs.path(locked.file), locked.filename) as package:
+            for path, entry in placed(package, placement).items():
+                digest = "" if entry.placeholder else entry.sha256
+                found[f"{placement.prefix}/{path}"] = (locked.filename, digest)
+            for path in launchers(package, placement):
+                found.setdefault(f"{placement.prefix}/{path}", (locked.filename, ""))
+    return found
+
+
 def _wants_to_run(wanting: Sequence[tuple[LockedConda, str]]) -> LockError:
     names = _listed(f"{locked.name} {locked.version}" for locked, _ in wanting)
     many = len(wanting) > 1

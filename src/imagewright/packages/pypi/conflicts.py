@@ -1,7 +1,8 @@
 """No two wheels may write one path with different bytes: found before anything is written."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from imagewright.errors import LockError
 from imagewright.layer.planned import Inputs
@@ -46,12 +47,19 @@ class Claims:
 
 
 def check_conflicts(
-    wheels: Iterable[LockedWheel], inputs: Inputs, target: Target, *, allow_bad_record: frozenset[str] = frozenset()
+    wheels: Iterable[LockedWheel],
+    inputs: Inputs,
+    target: Target,
+    *,
+    allow_bad_record: frozenset[str] = frozenset(),
+    others: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> None:
     """Pass when no path would get two contents. Reads the ends of the wheels' files; more only where paths meet.
 
+    ``others`` are files of packages of another kind that are in the environment: path -> package and sha256 in hex.
+
     Raises:
-        LockError: IW207: two wheels have different files for one path; it names both.
+        LockError: IW207: two packages have different files for one path; it names both.
         RefusedArchive: IW303: a wheel cannot be read. Not every rule is looked at here: writing its layer does that.
     """
     owners: dict[str, LockedWheel] = {}
@@ -60,6 +68,8 @@ def check_conflicts(
         with open_archive(inputs.path(wheel.file), wheel.filename) as archive:
             for path in _paths(archive, target):
                 owner = owners.setdefault(path, wheel)
+                if path in others:
+                    meeting[wheel].add(path)
                 if owner is not wheel:
                     meeting[owner].add(path)
                     meeting[wheel].add(path)
@@ -73,6 +83,9 @@ def check_conflicts(
         with open_wheel(inputs.path(locked.file), locked.filename, allow_bad_record=allowed) as opened:
             for file in installed_files(opened, target):
                 if file.path in paths:
+                    other, digest = others.get(file.path, ("", ""))
+                    if other and (file.recorded is None or file.recorded[1].hex() != digest):
+                        raise _conflict(other, locked.filename, file.path)
                     claims.take(locked.filename, file.path, file.recorded)
 
 
