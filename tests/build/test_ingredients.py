@@ -8,6 +8,7 @@ from tests.build.locks import lock, wheel
 
 from imagewright.build.ingredients import ANNOTATION, annotation, ingredients_in, ingredients_of
 from imagewright.build.lock import Lock, LockedSpec
+from imagewright.build.lock_file import lock_text
 from imagewright.build.plan import default_base, plan
 from imagewright.errors import LockError
 from imagewright.layer.planned import InputFile
@@ -65,10 +66,21 @@ def test_what_only_concerns_this_machine_stays_here(url: str, kept: str) -> None
 
 
 def test_passwords_of_indexes_are_not_in_it() -> None:
-    """They are in no field's spelling."""
-    spec = ImageSpec(packages=["six"], pip_index="https://alice:s3cr3t@example.com/simple")
+    """Nor are tokens in the queries of URLs, in packages or in what a lock file says that it answers."""
+    url = "https://example.com/idna-3-py3-none-any.whl?token=s3cr3t"
+    base = ImageSpec(packages=[f"idna @ {url}"])
+    spec = ImageSpec(
+        packages=["six", f"other @ {url}#sha256=0"],
+        pip_index="https://alice:s3cr3t@example.com/simple?token=s3cr3t",
+        pip_extra_args=f"--find-links {url}",
+        base_image=base,
+    )
+    made = replace(lock(SIX), base=LockedSpec(lock(SIX)))
 
-    assert "s3cr3t" not in annotation(spec, lock(SIX))
+    texts = annotation(spec, made), lock_text(made, spec.content)
+
+    assert not any("s3cr3t" in text for text in texts)
+    assert all("idna @ https://example.com/idna-3-py3-none-any.whl" in text for text in texts)
 
 
 def test_many_files_are_named_by_their_folders(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Ingredients: all that an image is made of, as it travels with the image in an annotation of its manifest."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ VERSION = 1
 FILES: Final = frozenset({"requirements", "project", "local_packages"})
 """What a spec's content says of the files that name packages, beside the fields that do."""
 
+_QUERY = re.compile(r"([A-Za-z+]+://[^\s?#]+)\?[^\s#]*")
 _MOST_FILES = 2000  # some 200 kB: registries need not take manifests over 4 MiB
 
 
@@ -72,8 +74,8 @@ def ingredients_in(annotations: Mapping[str, str], *, name: str) -> Ingredients 
 
 
 def requiring(content: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a content that a lock answers, specs below included."""
-    kept = {name: value for name, value in content.items() if name in REQUIRING or name in FILES}
+    """The part of a content that a lock answers, specs below included, for anyone to read: queries of URLs are left out."""
+    kept = {name: _public(value) for name, value in content.items() if name in REQUIRING or name in FILES}
     below = kept.get("base_image")
     if isinstance(below, dict) and "spec" in below:
         kept["base_image"] = {"spec": requiring(below["spec"])}
@@ -94,8 +96,17 @@ def ingredients_of(spec: ImageSpec, lock: Lock) -> Ingredients:
     return ingredients_in({ANNOTATION: annotation(spec, lock)}, name=spec.name) or Ingredients(lock, spec.content)
 
 
+def _public(value: Any) -> Any:
+    """The values without queries in their URLs: a token may be in one."""
+    if isinstance(value, dict):
+        return {key: _public(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_public(item) for item in value]
+    return _QUERY.sub(r"\1", value) if isinstance(value, str) else value
+
+
 def _bounded(content: Mapping[str, Any]) -> dict[str, Any]:
-    bounded = dict(content)
+    bounded = {**content, **requiring(content)}
     files = content.get("files", [])
     if len(files) > _MOST_FILES:
         folders: dict[str, list[Any]] = {}
