@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from tests.end_to_end.bases import Bases, file
+from tests.end_to_end.conda_python import MINOR, available
 from tests.end_to_end.conftest import Run
 from tests.end_to_end.test_base_images import KINDS, bases
+from tests.end_to_end.test_conda import channel
 from tests.end_to_end.test_from_source import SETUP, TOOL, C, write
 
-__all__ = ["bases"]
+__all__ = ["bases", "channel"]
 pytestmark = pytest.mark.network
 
 APP = """
@@ -41,7 +43,6 @@ def test_a_pure_package(imagewright: Run, bases: Bases, tmp_path: Path, kind: st
     ran = imagewright("run", "--container", "app.py", "main")
 
     assert (ran.returncode, ran.stdout) == (0, f"{kind}\n"), ran.stderr
-    assert "tool 2.5 from the folder tool" in ran.stderr
 
 
 @pytest.fixture
@@ -67,3 +68,18 @@ def test_a_c_extension(imagewright: Run, debian: str, tmp_path: Path) -> None:
 
     assert (ran.returncode, ran.stdout) == (0, "42\n"), ran.stderr
     assert "gcc" not in ran.stderr
+
+
+@pytest.mark.root
+@pytest.mark.skipif(not available(), reason=f"this machine has no /usr/bin/python{MINOR} with its library")
+def test_on_condas_python(imagewright: Run, channel: Path, tmp_path: Path) -> None:
+    """The Python that conda_packages bring is the one that builds, and the wheel goes into its environment."""
+    write(tmp_path, {"tool/tool.py": "", "tool/pyproject.toml": TOOL})
+    (tmp_path / "channel").symlink_to(channel)
+    spec = f'python_version="{MINOR}", conda_packages=["numpy"], conda_channels=["./channel", "nodefaults"], packages=["./tool"]'
+    (tmp_path / "app.py").write_text(APP.format(spec=spec, module="tool", call="__file__"))
+
+    ran = imagewright("run", "--container", "app.py", "main")
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == f"/opt/imagewright-conda/lib/python{MINOR}/site-packages/tool.py\n"

@@ -65,7 +65,7 @@ def resolve_anew(
         from imagewright.build.conda_resolve import with_conda_distributions
 
         below = with_conda_distributions(below, spec, on_base, session)
-    forbidden_by = _wheels_only(spec, on_base)
+    forbidden_by = 'builder_options={"only_binary": True}' if spec.builder_options.get("only_binary") else ""
     apt = kept.apt if kept else _apt(spec, base, session)
     versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
     has = env_below(spec, base, session) if spec.cuda else {}
@@ -75,7 +75,7 @@ def resolve_anew(
             uv=Uv(session.uv_dir, session.environ),
             pin=downloads(spec, session).pin,
             pip=pip,
-            builder=None if forbidden_by else _Building(lambda: source_builder(spec, base, session, pip)),
+            builder=None if forbidden_by else _Building(lambda: source_builder(spec, on_base, session, pip)),
             forbidden_by=forbidden_by,
             offline=session.offline,
             upgrade=upgrade,
@@ -101,18 +101,6 @@ def _conda(spec: ImageSpec, lock: Lock, session: Session) -> LockedEnvironment |
     from imagewright.build.conda_resolve import lock_conda  # what images without any do not pay
 
     return lock_conda(spec, lock, session)
-
-
-def _wheels_only(spec: ImageSpec, lock: Lock) -> str:
-    """What forbids that a wheel is built from source, or ""."""
-    if spec.builder_options.get("only_binary"):
-        return 'builder_options={"only_binary": True}'
-    environment = lock.conda_environment
-    if environment is None or not environment.python:
-        return ""
-    # What Debian's Python of the same version builds, conda's runs: they have one ABI.
-    same = isinstance(lock.base, LockedBase) and lock.base.python == environment.minor
-    return "" if same else f"Python {environment.minor} in conda_packages"
 
 
 def _same_base(spec: ImageSpec, before: Ingredients, parent: Lock | None) -> bool:
@@ -141,20 +129,17 @@ class _Building:
         return self._make().path(wheel)
 
 
-def source_builder(
-    spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: Session, pip: PipSettings
-) -> "SourceBuilder":
-    """What builds the wheels of a spec on this base."""
+def source_builder(spec: ImageSpec, on: Lock, session: Session, pip: PipSettings) -> "SourceBuilder":
+    """What builds the wheels of a spec on what is below them."""
     from imagewright.build.from_source.builder import SourceBuilder
     from imagewright.sandbox.emulation import this_platform
 
     @cache
     def host() -> LockedBase:
-        python = Lock(spec.digest, base, ()).target.python
-        return resolve_base(python, this_platform(), debian_archive(spec, session), listen=session.listen)
+        return resolve_base(on.target.python, this_platform(), debian_archive(spec, session), listen=session.listen)
 
     return SourceBuilder(
-        spec, base, session, downloads(spec, session), pip, lambda one, below: _apt(one, below, session), host
+        spec, on, session, downloads(spec, session), pip, lambda one, below: _apt(one, below, session), host
     )
 
 

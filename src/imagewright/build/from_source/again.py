@@ -1,6 +1,7 @@
 """Wheels that a lock says were built, where their files are wanted and not here: built again, and compared."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 from imagewright.build.inputs import pip_settings
@@ -21,7 +22,7 @@ def have_built(wanted: Collection[Digest], lock: Lock, spec: ImageSpec, session:
     """
     if isinstance(lock.base, LockedSpec) and isinstance(spec.base_image, ImageSpec):
         have_built(wanted, lock.base.lock, spec.base_image, session)
-    builder = source_builder(spec, lock.base, session, pip_settings(session))
+    builder = source_builder(spec, replace(lock, wheels=(), apt=()), session, pip_settings(session))
     for wheel in lock.wheels:
         if wheel.source is None or wheel.file.digest not in wanted or builder.has(wheel):
             continue

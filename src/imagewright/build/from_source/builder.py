@@ -58,14 +58,14 @@ _ASKS_GIT = frozenset(
 class SourceBuilder:
     """The `WheelBuilder` of one spec. Its build requirements come from the spec's indexes, and may be built in turn.
 
-    ``base`` is what the image stands on, ``host`` the same for a default base of this machine's platform, which is asked
+    ``on`` is the lock of what the image has below its wheels, ``host`` the same for a default base of this machine's platform, which is asked
     when the target's is another one: what is built there has to be without machine code.
     """
 
     def __init__(
         self,
         spec: ImageSpec,
-        base: Base,
+        on: Lock,
         session: Session,
         inputs: Downloads,
         pip: PipSettings,
@@ -74,10 +74,10 @@ class SourceBuilder:
         *,
         nested: int = 0,
     ) -> None:
-        self._spec, self._base, self._session, self._inputs, self._pip = spec, base, session, inputs, pip
+        self._spec, self._on, self._session, self._inputs, self._pip = spec, on, session, inputs, pip
         self._debs, self._host, self._nested = debs, host, nested
         self._options = build_options(spec)
-        self._target = Lock(spec.digest, base, ()).target
+        self._target = on.target
         self._known = KnownWheels(session.cache_dir / "built", session.files_dir)
         environ = session.environ
         self._repositories = Repositories(session.cache_dir / "git", environ, offline=session.offline)
@@ -100,13 +100,17 @@ class SourceBuilder:
             SandboxError: IW601, the machine lets no sandbox be made.
         """
         started = time.monotonic()
-        place = where or self._spec.where_of(source.name)
+        place = where or self._spec.where_of(source.name or source.url)
         self._session.cache_dir.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(dir=self._session.cache_dir, prefix="source-"))
         try:
             fetched = fetch(source, self._spec.directory, self._inputs, self._repositories, work, place)
             named = f"{source.name} {source.version}".strip() or fetched.source.words
-            contents = read_contents(fetched.archive, source.subdirectory, named)
+            try:
+                contents = read_contents(fetched.archive, source.subdirectory, named)
+            except LockError as error:
+                error.where = place
+                raise
             wheel, known = self._build(fetched, contents, named, place, compiled=contents.compiled)
         finally:
             shutil.rmtree(work, ignore_errors=True)
@@ -159,13 +163,13 @@ class SourceBuilder:
         return cannot_run(self._target.platform)
 
     @property
-    def _build_base(self) -> Base:
-        return self._host() if self._foreign else self._base
+    def _build_on(self) -> Lock:
+        return Lock(self._spec.digest, self._host(), ()) if self._foreign else self._on
 
     @property
     def _build_target(self) -> Target:
         """What the build requirements are installed onto."""
-        return replace(Lock(self._spec.digest, self._build_base, ()).target, prefix=PREFIX)
+        return replace(self._build_on.target, prefix=PREFIX)
 
     def _apt(self, source: Source, contents: Contents, *, compiled: bool) -> tuple[str, ...]:
         """The Debian packages that this build needs beside the compiler."""
@@ -175,8 +179,8 @@ class SourceBuilder:
         return tuple(sorted({*image, *self._options.apt_packages, *git}))
 
     def _surroundings(self, apt: Sequence[str], named: str, *, compiled: bool) -> Surroundings:
-        base = self._build_base
-        below = base_alone(self._spec, base, self._session)
+        base = self._build_on.base
+        below = base_alone(self._spec, self._build_on, self._session)
         try:
             asking = self._spec
             for packages in (toolchain(self._build_target) if compiled else (), apt):
@@ -208,7 +212,7 @@ class SourceBuilder:
             extra_args="",
         )
         nested = SourceBuilder(
-            self._spec, self._build_base, self._session, self._inputs, self._pip, self._debs, self._host,
+            self._spec, self._build_on, self._session, self._inputs, self._pip, self._debs, self._host,
             nested=self._nested + 1,
         )  # fmt: skip
         try:

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from imagewright.build.apt import apt_steps
-from imagewright.build.base.locked import LockedImage
 from imagewright.build.base.opened import origin
 from imagewright.build.given import GivenLayer
-from imagewright.build.lock import Lock, LockedSpec
+from imagewright.build.lock import Lock
 from imagewright.build.planned import planned
 from imagewright.build.session import Session
 from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.digest import Digest
-from imagewright.packages.deb.locked import LockedBase, LockedDeb
+from imagewright.packages.deb.locked import LockedDeb
 from imagewright.packages.target import Target
 from imagewright.spec import ImageSpec
 from imagewright.store.protocol import BlobSource
@@ -40,10 +39,10 @@ class Surroundings:
         return replace(self, layers=(*self.layers, *apt_steps(spec, debs, self.keys)))
 
 
-def base_alone(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: Session) -> Surroundings:
-    """The base of a spec, with nothing of the spec itself on it."""
+def base_alone(spec: ImageSpec, on: Lock, session: Session) -> Surroundings:
+    """The base of a spec with conda's packages, where these bring the Python, and nothing else of the spec on it."""
     bare = _bare(spec)
-    made = planned(bare, Lock(spec.digest, base, ()), session)
+    made = planned(bare, on, session)
     return Surroundings(made.plan.layers, origin(made.base) if made.base is not None else None)
 
 
