@@ -91,6 +91,13 @@ def test_what_is_not_there(repository: Repository, clones: Repositories, tmp_pat
         clones.locked(Source("git", repository.url, revision="v9"))
     assert caught.value.code == "IW208"
 
+    for bad in (
+        Source("git", repository.url, revision="--output=x"),
+        Source("git", repository.url, commit="--upload-pack=x"),
+    ):
+        with pytest.raises(LockError, match="has no revision '--"):
+            clones.locked(bad)
+
     with pytest.raises(SandboxError, match="git, which"):
         Repositories(tmp_path / "git", {"PATH": str(tmp_path)}).locked(Source("git", repository.url))
 

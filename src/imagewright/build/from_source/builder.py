@@ -1,6 +1,5 @@
 """Builds wheels of sources in the sandbox: on the image's own base, without a network, once for equal inputs."""
 
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -38,6 +37,7 @@ from imagewright.packages.pypi.resolve_uv import Uv
 from imagewright.packages.pypi.source import Source
 from imagewright.packages.target import Target
 from imagewright.sandbox.emulation import cannot_run, this_platform
+from imagewright.sandbox.rootfs import Rootfs
 from imagewright.spec import ImageSpec
 
 VERSION = 1
@@ -101,9 +101,10 @@ class SourceBuilder:
         """
         started = time.monotonic()
         place = where or self._spec.where_of(source.name or source.url)
-        self._session.cache_dir.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(dir=self._session.cache_dir, prefix="source-"))
-        try:
+        rootfs = Rootfs(self._session.rootfs_dir)
+        # What a killed process leaves there, prune removes, and nothing while the lease is held.
+        with rootfs.lease(), tempfile.TemporaryDirectory(dir=rootfs.folder, prefix="source-") as folder:
+            work = Path(folder)
             fetched = fetch(source, self._spec.directory, self._inputs, self._repositories, work, place)
             named = f"{source.name} {source.version}".strip() or fetched.source.words
             try:
@@ -112,8 +113,6 @@ class SourceBuilder:
                 error.where = place
                 raise
             wheel, known = self._build(fetched, contents, named, place, compiled=contents.compiled)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
         assert wheel.source is not None
         self._session.listen(
             WheelBuilt(

@@ -36,6 +36,8 @@ class Repositories:
         """
         wanted = source.commit or (source.revision if _COMMIT.fullmatch(source.revision) else "")
         mirror = self._mirror(source)
+        if source.revision.startswith("-") or (source.commit and not _COMMIT.fullmatch(source.commit)):
+            raise _no_revision(source, where)  # as git would take it for an option
         if wanted and self._has(mirror, wanted):
             return replace(source, commit=wanted)
         if self._offline:
@@ -47,12 +49,7 @@ class Repositories:
             wanted if wanted and self._has(mirror, wanted) else "" if wanted else self._commit(mirror, source.revision)
         )
         if not commit:
-            raise LockError(
-                f"{source.url} has no revision {source.revision or wanted or 'HEAD'!r}",
-                code="IW208",
-                fix="a branch, a tag, or a commit with all of its 40 digits: git+https://host/repo.git@v1.0",
-                where=where,
-            )
+            raise _no_revision(source, where)
         return replace(source, commit=commit)
 
     def archive(self, source: Source, to: Path, work: Path, where: Where | None = None) -> None:
@@ -62,9 +59,9 @@ class Repositories:
         """
         clone = work / "source"
         mirror = self._mirror(source)
-        self._git("clone", "--quiet", "--no-checkout", "--no-hardlinks", str(mirror), str(clone), where=where)
+        self._git("clone", "--quiet", "--no-checkout", "--no-hardlinks", "--", str(mirror), str(clone), where=where)
         self._git("-C", str(clone), "checkout", "--quiet", "--detach", source.commit, where=where)
-        self._git("-C", str(clone), "remote", "set-url", "origin", source.url, where=where)
+        self._git("-C", str(clone), "remote", "set-url", "--", "origin", source.url, where=where)
         if (clone / ".gitmodules").is_file():
             self._git(
                 "-C", str(clone), "submodule", "--quiet", "update", "--init", "--recursive", login=source, where=where
@@ -94,7 +91,7 @@ class Repositories:
             part = mirror.with_name(f"{mirror.name}.{os.getpid()}.part")
             shutil.rmtree(part, ignore_errors=True)
             try:
-                self._git("clone", "--quiet", "--mirror", source.url, str(part), login=source, where=where)
+                self._git("clone", "--quiet", "--mirror", "--", source.url, str(part), login=source, where=where)
                 if not mirror.is_dir():
                     part.rename(mirror)
             finally:
@@ -153,6 +150,15 @@ class Repositories:
             timeout=_TIMEOUT_SECONDS,
             check=False,
         )
+
+
+def _no_revision(source: Source, where: Where | None) -> LockError:
+    return LockError(
+        f"{redacted(source.url)} has no revision {source.revision or source.commit or 'HEAD'!r}",
+        code="IW208",
+        fix="a branch, a tag, or a commit with all of its 40 digits: git+https://host/repo.git@v1.0",
+        where=where,
+    )
 
 
 def _plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
