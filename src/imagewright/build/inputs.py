@@ -19,6 +19,7 @@ from imagewright.spec import ImageSpec
 if TYPE_CHECKING:  # 30 ms that a build which asks for no file does not pay
     from imagewright.build.cuda import CudaPackages
     from imagewright.packages.conda.channels import Channels
+    from imagewright.packages.conda.logins import StoredLogins
     from imagewright.packages.deb.mirror import Mirrors
     from imagewright.packages.pypi.indexes_login import Logins
     from imagewright.packages.pypi.request import Request
@@ -99,16 +100,23 @@ def downloads(spec: ImageSpec, session: Session) -> Downloads:
     def channels() -> "Channels":
         return conda_channels(spec)
 
+    @cache
+    def stored() -> "StoredLogins":
+        from imagewright.packages.conda.logins import StoredLogins
+
+        return StoredLogins(session.environ)
+
     def local(url: str) -> Path | None:
         return channels().path(url) if url.startswith("channel:") else local_path(url)
 
     def locate(url: str) -> str:
         if url.startswith("deb:"):
             return debian().url(url)
-        return channels().located(url) if url.endswith(CONDA) else url
+        return stored().located(channels().located(url)) if url.endswith(CONDA) else url
 
     def headers(url: str) -> Mapping[str, str]:
-        return channels().headers(url) if url.endswith(CONDA) else logins().headers(url)
+        own = (channels().headers(url) or stored().headers(url)) if url.endswith(CONDA) else {}
+        return own or logins().headers(url)
 
     return Downloads(
         session.files_dir,

@@ -1,5 +1,6 @@
 """py-rattler solves over channels in folders: for this platform and for others, and says what is wrong."""
 
+import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -7,10 +8,11 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import BinaryIO
 
 import pytest
 
-from imagewright.errors import ImagewrightError, LockError, NetworkError, SpecError
+from imagewright.errors import CredentialsError, ImagewrightError, LockError, NetworkError, SpecError
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import Digest
 from imagewright.oci.platform import Platform
@@ -96,10 +98,18 @@ def test_what_is_installed_below_stays_and_is_not_installed_again(channel: Path,
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[str]:
-    """The folder, by HTTP on a free port."""
+def served(folder: Path, *, status: int = 200) -> Iterator[str]:
+    """The folder, by HTTP on a free port; or an answer of this status to every question."""
 
     class Quiet(SimpleHTTPRequestHandler):
+        def send_head(self) -> io.BytesIO | BinaryIO | None:
+            if status == 200:
+                return super().send_head()
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return None
+
         def log_message(self, format: str, *args: object) -> None:
             pass
 
@@ -149,6 +159,16 @@ def test_what_cannot_be_is_said(what: str, channel: Path, rattler: Rattler) -> N
     assert failed.value.fix
     assert len(str(failed.value).splitlines()) <= 12
     assert "secret" not in str(failed.value)
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, "IW401"), (403, "IW403")])
+def test_a_channel_that_wants_a_login(status: int, code: str, channel: Path, rattler: Rattler) -> None:
+    """It is no channel that does not answer; where a login was looked for is said."""
+    with served(channel, status=status) as url, pytest.raises(CredentialsError) as refused:
+        resolve_conda(asked(channel, "pure", channels=Channels((url,))), PREFIX, rattler, pin)
+
+    assert refused.value.code == code
+    assert "RATTLER_AUTH_FILE" in refused.value.why[0]
 
 
 def test_a_channel_that_was_asked_before_is_not_needed_offline(channel: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from imagewright.errors import ImagewrightError, LockError, NetworkError, SpecError, redacted
+from imagewright.errors import CredentialsError, ImagewrightError, LockError, NetworkError, SpecError, redacted
 
 if TYPE_CHECKING:
     from imagewright.packages.conda.resolve import CondaRequest
@@ -65,6 +65,15 @@ def _no_answer(said: str, request: "CondaRequest") -> ImagewrightError:
             where=request.where("conda_packages"),
         )
     host = re.sub(r"^https?://([^/]+).*", r"\1", url[1]) if url else "a conda channel"
+    if refused := re.search(r"\b(401|403)\b", said):
+        wanted = refused[1] == "401"
+        return CredentialsError(
+            f"{host} {'wants a login for' if wanted else 'refuses'} a conda channel of image {request.image!r}",
+            code="IW401" if wanted else "IW403",
+            why=["looked in: the channel's URL, RATTLER_AUTH_FILE, ~/.rattler/credentials.json", *lines[:1]],
+            fix=f"pixi auth login {host}, or rattler auth login {host}; or put it into the channel's URL",
+            where=request.where("conda_channels"),
+        )
     return NetworkError(
         f"{host} did not answer, which has a channel of image {request.image!r}",
         code="IW502",
