@@ -269,8 +269,7 @@ class Buildah:
 
     def load(self, base: Path) -> None:
         """Have the base image."""
-        output_of(*self._command, "pull", f"docker-archive:{base}", timeout_seconds=300)
-        name = output_of(*self._command, "images", "--quiet").split()[0]
+        name = output_of(*self._command, "pull", "--quiet", f"docker-archive:{base}", timeout_seconds=300).split()[-1]
         output_of(*self._command, "tag", name, BASE)
 
     def version(self) -> str:

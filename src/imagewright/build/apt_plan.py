@@ -174,9 +174,13 @@ def _both_cases(names: Sequence[str]) -> tuple[str, ...]:
 
 @contextmanager
 def _own(folder: Path) -> Iterator[bool]:
-    """Have a folder of apt's lists for oneself; True when it is new."""
+    """Have a folder of apt's lists for oneself; True when it is new.
+
+    The image's programs write to it as root: nobody else may reach what they leave, and nothing in it is opened here.
+    """
     first = not (folder / "lists").is_dir()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
+    folder.chmod(0o700)
+    with folder.with_name(f"{folder.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield first

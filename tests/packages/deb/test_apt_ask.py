@@ -63,6 +63,7 @@ def failed(*said: str, more: tuple[str, ...] = ()) -> list[str]:
         ([line.replace("http:", "file:") for line in PLAN], "takes git from file:", "file:", "http or https"),
         ([line.replace(DIGEST, "") for line in PLAN], "says no SHA256 of git", "http", ""),
         ([*PLAN[:2], "'http://a/b c' d", *PLAN[3:]], "cannot be read", "'http://a/b c' d", ""),
+        ([line.replace(" git_1", " ../../git_1") for line in PLAN], "cannot be read", "../../git", ""),
     ],
 )  # fmt: skip
 def test_what_apt_refuses_is_said(lines: list[str], what: str, why: str, fix: str) -> None:

@@ -85,14 +85,14 @@ def test_files_lie_where_dpkg_puts_them(archive: LocalArchive, below: Path) -> N
 
 
 def test_what_comes_before_the_files_is_dpkgs(archive: LocalArchive, below: Path) -> None:
-    """A script or a question; apt is wanted where something has to be configured before."""
+    """A script, and configuration files that have marks."""
     archive.add("plain", files={"usr/lib/plain": ""})
     archive.add("script", files={"usr/lib/script": ""}, scripts={"preinst": "#!/bin/sh\n"})
+    archive.add("marked", scripts={"conffiles": "remove-on-upgrade /etc/none\n"})
 
-    prepared, upper = unpacked(archive, below, "plain", "script")
+    prepared, upper = unpacked(archive, below, "plain", "script", "marked")
 
-    assert [deb.name for deb in prepared.left] == ["script"]
-    assert not prepared.by_apt
+    assert [deb.name for deb in prepared.left] == ["script", "marked"]
     assert (upper / "usr/lib/plain").exists()
     assert not (upper / "usr/lib/script").exists()
 
@@ -112,14 +112,15 @@ def test_a_script_that_does_nothing_is_none(archive: LocalArchive, below: Path) 
     ("scripts", "before"),
     [({"templates": "Template: a\n"}, "dpkg"), ({"preinst": "#!/bin/sh\n"}, "plain (>= 1)")],
 )
-def test_apt_keeps_the_order_where_there_is_one(
+def test_apt_does_all_where_there_is_an_order(
     archive: LocalArchive, below: Path, scripts: dict[str, str], before: str
 ) -> None:
     """Questions, and packages that have to be configured before another is unpacked."""
     archive.add("plain")
     archive.add("special", scripts=scripts, Pre_Depends=before)
 
-    assert unpacked(archive, below, "plain", "special")[0].by_apt
+    with pytest.raises(ForDpkg, match=r"before|after"):
+        unpacked(archive, below, "plain", "special")
 
 
 def test_paths_that_others_wait_for_are_told(archive: LocalArchive, below: Path) -> None:
@@ -137,7 +138,6 @@ def test_paths_that_others_wait_for_are_told(archive: LocalArchive, below: Path)
         ({"usr/lib": ""}, {}, "which is there"),
         ({"etc/there/below": ""}, {}, "is a file below"),
         ({"nowhere": ""}, {"conffiles": "/etc/none\n"}, "configuration files that it does not have"),
-        ({"nowhere": ""}, {"conffiles": "remove-on-upgrade /etc/none\n"}, "of a configuration file"),
         ({"nowhere": ""}, {"triggers": "interest-noawait /usr/lib\n"}, "waits for files of others"),
         ({"usr/.wh.x": ""}, {}, ".wh.x"),
     ],

@@ -11,6 +11,7 @@ IGNORED = (
     *("run/", "tmp/", "var/tmp/", "var/lib/apt/lists/", "var/cache/apt/", "var/log/apt/"),
     *("var/log/dpkg.log", "var/log/alternatives.log", "var/cache/ldconfig/aux-cache"),
     *("var/lib/dpkg/status-old", "var/cache/debconf/config.dat-old", "var/cache/debconf/templates.dat-old"),
+    "var/cache/debconf/tmp.ci",
     *("var/lib/dpkg/lock", "var/lib/dpkg/lock-frontend", "var/lib/dpkg/triggers/Lock"),
     "usr/sbin/policy-rc.d",
 )
@@ -22,10 +23,6 @@ _POLICY = (
     "[ -e /usr/sbin/policy-rc.d ] || printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d",
     "chmod 755 /usr/sbin/policy-rc.d",
 )
-
-
-_FOLDERS = "mkdir -p ../scratch/none ../scratch/lists/partial ../scratch/cache/archives/partial ../scratch/log"
-_INSTALL = "apt-get install -qq --no-install-recommends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +73,10 @@ def install(wanted: Sequence[str], debs: Sequence[LockedDeb]) -> Installation:
     mark = f'for name in {along}; do case "$manual" in *" $name "*) ;; *) set -- "$@" "$name" ;; esac; done'
     script = [
         "cd /imagewright/step",
-        _FOLDERS,
+        "mkdir -p ../scratch/none ../scratch/lists/partial ../scratch/cache/archives/partial ../scratch/log",
         *_POLICY,
         *(['manual=" $(apt-mark showmanual | tr "\\n" " ")"'] if along else []),
-        f"{_INSTALL} {files}",
+        f"apt-get install -qq --no-install-recommends {files}",
         *([mark, '[ $# = 0 ] || apt-mark -qq auto "$@"'] if along else []),
     ]
     env = {
@@ -104,7 +101,6 @@ def configure(wanted: Sequence[str], debs: Sequence[LockedDeb], prepared: Prepar
     asked = {wanted_of(text).name for text in wanted}
     along = [deb.name for deb in debs if deb.name not in asked]
     files = " ".join(f"./{file_name(deb)}" for deb in prepared.left)
-    unpack = f"{_FOLDERS}; {_INSTALL} {files}" if prepared.by_apt else f"dpkg --force-unsafe-io --unpack {files}"
     script = [
         "cd /imagewright/step",
         *_POLICY,
@@ -113,7 +109,7 @@ def configure(wanted: Sequence[str], debs: Sequence[LockedDeb], prepared: Prepar
         "if [ -e /etc/apt/apt.conf.d/70debconf ]; then cd /var/cache/debconf",
         "for name in config.dat templates.dat; do [ -e $name ] || : > $name; done",
         "[ -e passwords.dat ] || (umask 077; : > passwords.dat); cd /imagewright/step; fi",
-        *([unpack] if files else []),
+        *([f"dpkg --force-unsafe-io --unpack {files}"] if files else []),
         *(f"dpkg-trigger --no-await --by-package={package} {path}" for path, package in prepared.triggers),
         "dpkg --force-unsafe-io --configure --pending",
         "cat extended_states >> /var/lib/apt/extended_states",

@@ -23,8 +23,10 @@ ENVIRONMENT = {
 }
 
 _MARK = "@@imagewright "
+# Names become names of files: an image may be anybody's.
 _URI = re.compile(
-    r"'(?P<url>[^']+)' (?P<name>[^_ ]+)_(?P<version>[^_ ]+)_(?P<architecture>[^_ ]+)\.deb (?P<size>[0-9]+) ?\S*"
+    r"'(?P<url>[^']+)' (?P<name>[a-z0-9][a-z0-9+.-]+)_(?P<version>[A-Za-z0-9.+~%-]+)_(?P<architecture>[a-z0-9-]+)\.deb"
+    r" (?P<size>[0-9]+) ?\S*"
 )
 _LOCATE = re.compile(
     r"E: Unable to locate package (?P<name>\S+)|E: Package '(?P<none>[^']+)' has no installation candidate"

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imagewright.dataclass import dataclass
@@ -38,8 +38,9 @@ class _Control:
 
     @property
     def is_left(self) -> bool:
-        """Whether a question comes before its files, or it waits for others."""
-        return not self.files.keys().isdisjoint({"config", "templates"}) or "interest" in self.script("triggers")
+        """Whether it waits for others, or its configuration files have marks."""
+        marked = any(not line.startswith("/") or " " in line for line in self.script("conffiles").splitlines())
+        return marked or "interest" in self.script("triggers")
 
     def script(self, name: str) -> str:
         return self.files.get(name, (0, b""))[1].decode("utf-8", "replace")
@@ -56,7 +57,7 @@ def unpack_natively(
 ) -> Prepared:
     """Unpack what can be, and say what is left. ``files`` are by package; ``upper`` is empty, and lies above ``stack``.
 
-    A package that asks questions or for triggers of its own is left to dpkg, and those with a *preinst* unless
+    A package that asks for triggers of its own is left to dpkg, and those with a *preinst* unless
     ``are_harmless`` has found that all of these, by package, do nothing. Of the others the files are written where dpkg
     would put them. docs/decisions/0132 says why this gives the same tree.
 
@@ -67,16 +68,14 @@ def unpack_natively(
     _check_image(stack)
     controls = run_all(lambda deb: _control(deb, files[deb.name]), debs, jobs=jobs)
     architecture = _check_packages(controls, stack)
-    scripted = [
-        one for one in controls if "preinst" in one.files and not one.is_left and not _needs_others(one, controls)
-    ]
+    scripted = [one for one in controls if "preinst" in one.files and not one.is_left]
     tree = _Upper(upper, stack)
     interests = _file_triggers(stack)
     scripts = {one.deb.name: one.files["preinst"][1] for one in scripted}
     with beside(lambda: bool(scripts) and are_harmless(scripts)) as harmless:
 
         def unpack(one: _Control) -> Unpacked | None:
-            if one.is_left or ("preinst" in one.files and (one not in scripted or not harmless.result())):
+            if one.is_left or (one in scripted and not harmless.result()):
                 return None
             return _unpack(one, files[one.deb.name], tree)
 
@@ -94,7 +93,7 @@ def unpack_natively(
         if any(name == path or name.startswith(f"{path}/") for name in done[one.deb.name].paths)
     ]
     status = "".join(_paragraph(one, done[one.deb.name]) for one in native)
-    return Prepared(status, tuple(one.deb for one in left), _takes_apt(left, controls), tuple(triggers), architecture)
+    return Prepared(status, tuple(one.deb for one in left), tuple(triggers), architecture)
 
 
 def _check_image(stack: Stack) -> None:
@@ -154,16 +153,15 @@ def _check_packages(controls: Sequence[_Control], stack: Stack) -> str:
     for one in controls:
         if one.deb.name in known:
             raise ForDpkg(f"{one.deb.name} is known to dpkg already")
+        if not one.files.keys().isdisjoint({"config", "templates"}):
+            raise ForDpkg(f"{one.deb.name} asks questions before")
+        if (one.is_left or "preinst" in one.files) and _needs_others(one, controls):
+            raise ForDpkg(f"{one.deb.name} has to be unpacked after others are configured")
         if re.search(r"^\s*interest\S*\s+/", one.script("triggers"), re.MULTILINE):
             raise ForDpkg(f"{one.deb.name} waits for files of others")
         if one.deb.architecture not in ("all", native[1]):
             raise ForDpkg(f"{one.deb.name} is of another architecture")
     return native[1]
-
-
-def _takes_apt(left: Iterable[_Control], controls: Sequence[_Control]) -> bool:
-    """Whether the order is not as easy as: unpack what is left, then configure all."""
-    return any("config" in one.files or "templates" in one.files or _needs_others(one, controls) for one in left)
 
 
 def _needs_others(one: _Control, controls: Sequence[_Control]) -> bool:
@@ -180,11 +178,7 @@ def _file_triggers(stack: Stack) -> tuple[str, ...]:
 
 def _unpack(one: _Control, file: Path, tree: "_Upper") -> Unpacked:
     name = f"{one.deb.name}_{one.deb.version}_{one.deb.architecture}"
-    conffiles = {}
-    for line in one.script("conffiles").splitlines():
-        if not line.startswith("/") or " " in line:
-            raise ForDpkg(f"{name} says {line!r} of a configuration file")
-        conffiles[line] = ""
+    conffiles = dict.fromkeys(one.script("conffiles").splitlines(), "")
     paths: list[str] = []
     with open_deb(file, one.deb.name) as opened:
         for member in _data(opened, name):

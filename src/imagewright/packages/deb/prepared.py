@@ -8,12 +8,11 @@ from imagewright.packages.deb.locked import LockedDeb
 class Prepared:
     """What was unpacked. ``status`` are paragraphs for dpkg's status file, ``triggers`` paths whose triggers are activated.
 
-    ``left`` are the packages that dpkg has to unpack itself, because a script of theirs runs before that; ``by_apt`` says that it takes apt: questions are asked before, or others have
-    to be configured before. ``architecture`` is the image's.
+    ``left`` are the packages that dpkg has to unpack itself, because a script of theirs runs before that.
+    ``architecture`` is the image's.
     """
 
     status: str
     left: tuple[LockedDeb, ...]
-    by_apt: bool
     triggers: tuple[tuple[str, str], ...]
     architecture: str
