@@ -1,6 +1,5 @@
 """The local store: an OCI image layout in a folder, for several processes at once."""
 
-import ctypes
 import fcntl
 import hashlib
 import json
@@ -281,6 +280,8 @@ class Layout:
 
     def _sync(self) -> None:
         """Everything written so far is on disk when this returns: one call for all blobs, not one for each."""
+        import ctypes  # 1 ms, where something is synced
+
         syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
         if syncfs is None:
             os.sync()

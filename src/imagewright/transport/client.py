@@ -1,7 +1,6 @@
 """HTTP: the one client that everything goes through."""
 
 import contextlib
-import random
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -97,7 +96,7 @@ class Transport:
         insecure_hosts: Collection[str] = (),
         sleep: Callable[[float], object] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float] | None = None,
         sender: Sender | None = None,
         certificates: Collection[Path] = (),
         waits: Callable[[str, float], object] = lambda host, seconds: None,
@@ -206,7 +205,6 @@ class Transport:
         tries, waited = 0, 0.0
         while True:
             tries += 1
-            pause = self._backoff(tries)
             last = tries == MAX_TRIES
             try:
                 answer = one_try(max(min(budget - (self._clock() - start), PATIENCE * budget), 0.5))
@@ -216,6 +214,7 @@ class Transport:
                 sure = error.kind in ("no such host", "untrusted") or (
                     error.kind == "refused" and is_loopback(host_of(url))
                 )
+                pause = self._backoff(tries)
                 if last or sure or not repeat or seconds + pause >= budget:
                     raise no_answer(url, error, tries, seconds) from error
                 self._sleep(pause)
@@ -234,10 +233,14 @@ class Transport:
                 if asked:
                     self._leave_alone(place)
                 else:
-                    self._sleep(pause)
+                    self._sleep(self._backoff(tries))
                 start = self._clock()  # somebody is there: silence begins anew
 
     def _backoff(self, failures: int) -> float:
+        if self._chance is None:
+            import random  # 2 ms, which a request that is answered does not pay
+
+            self._chance = random.random
         return float(self._chance() * min(0.4 * 2 ** (failures - 1), MAX_PAUSE_SECONDS))
 
     def _leave_alone(self, place: str) -> None:
