@@ -110,6 +110,10 @@ class Downloads:
             return InputFile(url, digest, size)
         return self._download_unknown(url)
 
+    def known(self, path: Path) -> Digest | None:
+        """The digest of a file of this machine, if it is known without reading the file."""
+        return self._local.known(path)
+
     def _stored(self, digest: Digest) -> Path:
         return self._folder / hex_of(digest)
 

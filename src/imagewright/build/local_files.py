@@ -44,6 +44,15 @@ class LocalFiles:
         """
         return InputFile(url, *self.digest(path))
 
+    def known(self, path: Path) -> Digest | None:
+        """The digest of a file, if it was read before and has not changed since; without reading it."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        known = _read(self._memory(path))
+        return Digest(known[0]) if known is not None and known[1] == _state(status) else None
+
     def digest(self, path: Path) -> tuple[Digest, int]:
         """The digest and the size of a file.
 
@@ -53,8 +62,7 @@ class LocalFiles:
         try:
             with path.open("rb") as opened:
                 status = os.fstat(opened.fileno())
-                state = [status.st_size, status.st_mtime_ns, status.st_ino]
-                memory = self._folder / f"{hex_of(digest_of(os.fsencode(path)))}.json"
+                state, memory = _state(status), self._memory(path)
                 known = _read(memory)
                 if known is None or known[1] != state:
                     known = ("sha256:" + hashlib.file_digest(opened, "sha256").hexdigest(), state)
@@ -62,6 +70,13 @@ class LocalFiles:
         except (FileNotFoundError, IsADirectoryError) as error:
             raise LockError(f"the file {path}, which the lock names, is not there", code="IW205") from error
         return Digest(known[0]), status.st_size
+
+    def _memory(self, path: Path) -> Path:
+        return self._folder / f"{hex_of(digest_of(os.fsencode(path)))}.json"
+
+
+def _state(status: os.stat_result) -> list[int]:
+    return [status.st_size, status.st_mtime_ns, status.st_ino]
 
 
 def _read(path: Path) -> tuple[str, list[int]] | None:

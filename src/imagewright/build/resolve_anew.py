@@ -69,11 +69,13 @@ def resolve_anew(
     apt = kept.apt if kept else _apt(spec, base, session)
     versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
     has = env_below(spec, base, session) if spec.cuda else {}
+    files = downloads(spec, session)
     try:
         resolution = resolve(
             request_of(spec, target, cuda_packages(spec, has)),
             uv=Uv(session.uv_dir, session.environ),
-            pin=downloads(spec, session).pin,
+            pin=files.pin,
+            known=files.known,
             pip=pip,
             builder=None if forbidden_by else _Building(lambda: source_builder(spec, on_base, session, pip)),
             forbidden_by=forbidden_by,

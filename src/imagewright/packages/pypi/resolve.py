@@ -13,6 +13,7 @@ from imagewright.dataclass import dataclass
 from imagewright.errors import ImagewrightError, LockError, Where
 from imagewright.packages.pypi.allowed import Allowed, allowed_by_lines, check_allowed
 from imagewright.packages.pypi.built import BuiltWheels, WheelBuilder
+from imagewright.packages.pypi.find_links import Known, with_digests
 from imagewright.packages.pypi.find_sdist import find_sdist
 from imagewright.packages.pypi.indexes import Indexes, configure_indexes
 from imagewright.packages.pypi.indexes_pip import PipSettings
@@ -73,6 +74,7 @@ class _Asking:
     """How uv is asked: `resolve`'s own arguments, and what was built for it."""
 
     uv: Uv
+    known: Known
     built: BuiltWheels
     pip: PipSettings
     offline: bool
@@ -87,6 +89,7 @@ def resolve(
     *,
     uv: Uv,
     pin: Pin,
+    known: Known = lambda path: None,
     pip: PipSettings = PipSettings(),  # noqa: B008 - frozen
     offline: bool = False,
     upgrade: bool = False,
@@ -101,7 +104,8 @@ def resolve(
     ``previous`` is an earlier lock whose versions are kept where they still fit; ``upgrade`` forgets it and asks the
     index anew. ``fixed`` are names and versions that the base image has where wheels go: no other version is taken.
     ``present`` are those that it has elsewhere: they are taken where they fit. ``offline`` uses uv's cache alone.
-    ``pin`` is asked for the digests and sizes that the index does not tell. ``builder`` makes wheels of what has none;
+    ``pin`` is asked for the digests and sizes that the index does not tell, ``known`` before for digests of files of this
+    machine that need not be read for it. ``builder`` makes wheels of what has none;
     without one, which ``forbidden_by`` may have asked for, such things are refused.
 
     Raises:
@@ -116,7 +120,7 @@ def resolve(
         check_request(request, builds=built.may(""), forbidden_by=built.forbidden_by)
         if not request.requirements and request.requirements_file is None:
             return Resolution((), write_lock((), request.target))
-        found = _find(request, extra, _Asking(uv, built, pip, offline, upgrade, previous, fixed, present))
+        found = _find(request, extra, _Asking(uv, known, built, pip, offline, upgrade, previous, fixed, present))
         with _placed(request):
             chosen = choose_wheels(
                 found.text,
@@ -239,6 +243,10 @@ def _compile(
         extras = f"[{','.join(extra.selection.extras)}]" if extra.selection.extras else ""
         requirements.append(built.requirement(SourceRequirement(project, extras), request.where))
 
+    environment = dict(indexes.environment)
+    if links := environment.get("UV_FIND_LINKS"):
+        environment["UV_FIND_LINKS"] = with_digests(links, request.directory, asking.known, uv.cache / "find-links")
+
     def asked() -> Compiled:
         return run_uv(
             uv,
@@ -247,7 +255,7 @@ def _compile(
             request.target,
             directory=request.directory,
             arguments=[*arguments, *([f"--find-links={built.folder}"] if built else [])],
-            environment=indexes.environment,
+            environment=environment,
             previous=_preferences(asking.present) or ("" if asking.upgrade else asking.previous),
             constraints=[*request.constraints, *(f"{name}=={version}" for name, version in asking.fixed)],
             overrides=overrides,
