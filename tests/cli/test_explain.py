@@ -163,7 +163,8 @@ def test_the_lock_of_an_image_comes_back(run: Run, store: Layout, folder: Path) 
     assert (folder / "new.toml").read_text() == lock_text(lock(SIX), spec.content)
     again = run("image", "lock", "demo:1", "new.toml")
     assert again.returncode == 5
-    assert "new.toml cannot be written" in again.stderr
+    assert "new.toml is there already" in again.stderr
+    assert run("image", "lock", "demo:1", "deeper/new.toml").returncode == 0
 
 
 def test_an_image_of_a_registry_is_read_there(run: Run, store: Layout, folder: Path) -> None:

@@ -81,6 +81,15 @@ def test_a_lock_travels_with_its_image(imagewright: Run, tmp_path: Path) -> None
         write(tmp_path, 'packages=["six==1.16.0"], env={"A": "2"}')
         other = imagewright("explain", copied, "app.py", "--output", "json")
 
+        write(tmp_path, 'packages=["six==1.16.0"], env={"A": "1"}')
+        file = (tmp_path / FILE).read_text()
+        shutil.rmtree(tmp_path / FILE.parent)
+        adopted = imagewright("image", "lock", copied, str(FILE))
+        again = imagewright("build", "app.py", "--registry", place, "--locked")
+
+    assert adopted.returncode == 0, adopted.stderr
+    assert again.stdout.strip() == source, again.stderr
+    assert (tmp_path / FILE).read_text() == file
     assert given.stdout.rstrip() == (tmp_path / FILE).read_text().rstrip(), given.stderr
     assert "  made of the same\n" in same.stdout, same.stderr
     assert json.loads(other.stdout)["changes"] == [{"kind": "env", "name": "A", "before": "1", "after": "2"}]

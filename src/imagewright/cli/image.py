@@ -148,8 +148,11 @@ def lock_(app: App, name: str, file: Path | None, platform: str | None) -> None:
         app.console.answer(text.rstrip(), {"name": name, "lock": text})
         return
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as out:
             out.write(text)
+    except FileExistsError as error:
+        raise StoreError(f"{file} is there already", fix=f"remove it, or name another file than {file}") from error
     except OSError as error:
         raise StoreError(f"{file} cannot be written", why=error.strerror or str(error)) from error
     app.console.say(f"Wrote the lock of {name} to {file}")
