@@ -45,15 +45,27 @@ def test_with_lent_ids_owners_are_seen(lent_user: OrdinaryUser, busybox_layer: S
     assert (ran.returncode, ran.stdout) == (0, "1000\n")
 
 
-def test_it_has_a_terminal_of_its_own(busybox_layer: StoredLayer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("who", ["this user", "an ordinary user"])
+def test_it_has_a_terminal_of_its_own(
+    who: str, busybox_layer: StoredLayer, tmp_path: Path, ordinary_user: OrdinaryUser
+) -> None:
     """Ctrl-C ends what runs in the shell and not the shell; the exit code is the shell's."""
     tar = tmp_path / "layer.tar"
     tar.write_bytes(b"".join(busybox_layer.chunks()))
+    (ordinarys,) = layers_of(ordinary_user, busybox_layer)
     pid, terminal = pty.fork()
     if pid == 0:
-        os.chdir(tmp_path)
-        code = f"import sys; sys.path[:] = {sys.path!r}\n{SHELL}"
-        os.execv(sys.executable, [sys.executable, "-c", code, str(tar)])
+        if who == "this user":
+            os.chdir(tmp_path)
+            code = f"import sys; sys.path[:] = {sys.path!r}\n{SHELL}"
+            os.execv(sys.executable, [sys.executable, "-c", code, str(tar)])
+        os.chdir(ordinary_user.home)
+        if os.geteuid() == 0:
+            os.setgroups([])
+            os.setgid(ordinary_user.uid)
+            os.setuid(ordinary_user.uid)
+        environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ordinary_user.home}/code"}
+        os.execve(ordinary_user.python, [ordinary_user.python, "-c", SHELL, ordinarys], environ)
     os.write(terminal, b"[ -t 0 ] && echo yes-$((40+2)); sh -c 'echo wait-$((1+1)); exec sleep 1000'\n")
     said = _until(terminal, b"wait-2")
     os.write(terminal, b"\x03")

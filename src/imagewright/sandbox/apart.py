@@ -173,7 +173,8 @@ class _Watched:
 def serve(descriptor: int) -> None:
     """The process's main function: enter a namespace, wait for its maps, do the work that is sent."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what was begun is removed on the way
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: who started this decides
+    # Of the terminal: who started this decides. Not SIG_IGN, which all that is started here would inherit.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     connection = Connection(descriptor)
     os.set_inheritable(descriptor, False)
     libc = ctypes.CDLL(None, use_errno=True)
