@@ -10,7 +10,7 @@ import pytest
 from imagewright.build.from_source.contents import LEGACY, Contents, read_contents
 from imagewright.errors import LockError
 
-PROJECT = '[build-system]\nrequires = ["hatchling>=1"]\nbuild-backend = "hatchling.build"\n'
+PROJECT = '[project]\nname = "A_b"\n[build-system]\nrequires = ["hatchling>=1"]\nbuild-backend = "hatchling.build"\n'
 
 
 def tar_of(path: Path, **files: str) -> Path:
@@ -35,7 +35,7 @@ def zip_of(path: Path, **files: str) -> Path:
     [
         (
             {"a-1/pyproject.toml": PROJECT, "a-1/a.py": ""},
-            Contents("a-1", "hatchling.build", (), ("hatchling>=1",), False),
+            Contents("a-1", "hatchling.build", (), ("hatchling>=1",), False, "A_b"),
         ),
         ({"a-1/setup.py": "", "a-1/x/a.pyx": ""}, Contents("a-1", LEGACY, (), ("setuptools>=40.8.0", "wheel"), True)),
         ({"setup.py": "", "a/a.py": ""}, Contents("", LEGACY, (), ("setuptools>=40.8.0", "wheel"), False)),

@@ -95,7 +95,7 @@ def test_wheels_alone(index: PackageIndex, uv: Uv, target: Target, tmp_path: Pat
         resolve(Request(("old",), target, index_url=index.url, extra_args=args), uv=uv, pin=pin, builder=builder)
 
     assert caught.value.code == "IW203"
-    assert "pip_extra_args allows wheels only" in caught.value.why
+    assert "--only-binary in pip_extra_args allows wheels only" in caught.value.why
     assert builder.asked == []
 
 

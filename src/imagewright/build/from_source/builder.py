@@ -135,7 +135,7 @@ class SourceBuilder:
         source = fetched.source
         apt = self._apt(source, contents, compiled=compiled)
         below = self._surroundings(apt, named, compiled=compiled)
-        requires = self._requirements(contents.requires, source, where)
+        requires = self._requirements(contents.requires, source, contents, where)
         key = self._key(source, contents, below if apt or compiled else None, requires)
         if wheel := self._known.find(key, source):
             self._check_pure(wheel.filename, named, where)
@@ -146,12 +146,14 @@ class SourceBuilder:
             try:
                 more = prepared.asks(below, requires)
                 if more:
-                    requires = self._requirements((*contents.requires, *more), source, where)
+                    requires = self._requirements((*contents.requires, *more), source, contents, where)
                 made = prepared.wheel(below, requires)
             except Failed as failure:
                 if not compiled and not self._foreign and wants_compiler_of(failure):
                     return self._build(fetched, contents, named, where, compiled=True)
-                raise failure.explained(named, source, where, command_timeout(self._spec)) from failure
+                raise failure.explained(
+                    named, source, called(source, contents), where, command_timeout(self._spec)
+                ) from failure
             wheel = self._checked(made, source, named, requires, where)
             self._known.keep(key, wheel, made)
         return wheel, False
@@ -193,7 +195,9 @@ class SourceBuilder:
             raise
         return below
 
-    def _requirements(self, texts: Sequence[str], source: Source, where: Where | None) -> tuple[LockedWheel, ...]:
+    def _requirements(
+        self, texts: Sequence[str], source: Source, contents: Contents, where: Where | None
+    ) -> tuple[LockedWheel, ...]:
         """The build requirements, resolved for the Python that builds."""
         if self._nested >= _MOST_NESTED:
             raise LockError(
@@ -202,7 +206,7 @@ class SourceBuilder:
                 fix="a version of them that has a wheel: builder_options={'build_requires': ...}",
                 where=where,
             )
-        more = self._options.requires.get(canonicalize_name(source.name), ()) if source.name else ()
+        more = self._options.requires.get(called(source, contents), ())
         request = replace(
             request_of(self._spec, self._build_target),
             requirements=tuple(dict.fromkeys((*texts, *more))),
@@ -294,6 +298,12 @@ class SourceBuilder:
             fix=[f'platform="{this_platform()}"', f"or build the image on a machine of {platform.architecture}"],
             where=where,
         )
+
+
+def called(source: Source, contents: Contents) -> str:
+    """The package's name, normalised, as far as it is known before the build: else the last part of where it is."""
+    place = source.url.rstrip("/").rpartition("/")[2].removesuffix(".git")
+    return canonicalize_name(source.name or contents.name or place)
 
 
 def wants_compiler_of(failure: Failed) -> bool:

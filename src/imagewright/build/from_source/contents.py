@@ -20,13 +20,17 @@ _MOST = 1 << 20  # bytes of a pyproject.toml
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """``folder`` is where the project is in the archive, "" for its top. ``compiled``: a compiler may be needed."""
+    """``folder`` is where the project is in the archive, "" for its top. ``compiled``: a compiler may be needed.
+
+    ``name`` is what the project's own file calls it, "" where only the backend knows.
+    """
 
     folder: str
     backend: str
     backend_path: tuple[str, ...]
     requires: tuple[str, ...]
     compiled: bool
+    name: str = ""
 
 
 def read_contents(archive: Path, subdirectory: str, named: str) -> Contents:
@@ -61,18 +65,26 @@ def _read(names: list[str], read: Callable[[str], bytes], subdirectory: str, nam
     if f"{prefix}pyproject.toml" not in here and f"{prefix}setup.py" not in here:
         where = f" in {subdirectory}" if subdirectory else ""
         raise _not_a_project(named, f"neither pyproject.toml nor setup.py is{where or ' there'}")
-    table: dict[str, Any] = {}
+    document: dict[str, Any] = {}
     if f"{prefix}pyproject.toml" in here:
         try:
-            table = tomllib.loads(read(f"{prefix}pyproject.toml").decode("utf-8-sig")).get("build-system", {})
+            document = tomllib.loads(read(f"{prefix}pyproject.toml").decode("utf-8-sig"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise _not_a_project(named, f"its pyproject.toml is not TOML: {error}") from error
+    table = document.get("build-system", {})
     backend = str(table.get("build-backend", LEGACY))
     requires = tuple(map(str, table.get("requires", ("setuptools>=40.8.0", "wheel"))))
     compiled = not backend.startswith(_PURE_BACKENDS) and any(
         name.startswith(prefix) and name.lower().endswith(_COMPILED) for name in names
     )
-    return Contents(folder, backend, tuple(map(str, table.get("backend-path", ()))), requires, compiled)
+    return Contents(
+        folder, backend, tuple(map(str, table.get("backend-path", ()))), requires, compiled, _name(document)
+    )
+
+
+def _name(document: dict[str, Any]) -> str:
+    table = document.get("project") or document.get("tool", {}).get("poetry") or {}
+    return str(table.get("name", ""))
 
 
 def _top(names: list[str]) -> str:

@@ -65,7 +65,7 @@ def failed(
     if reason and reason not in shown:
         shown = [reason, *shown[1:]]
     return BuildError(
-        f"{title} cannot be built from {source.words}: its build backend {how}",
+        f"{title} cannot be built{f' from {source.words}' if source.words != title else ''}: its build backend {how}",
         code="IW304",
         why=[f"| {line.rstrip()}" for line in shown],
         kept="the files and layers that it was built with",

@@ -48,9 +48,9 @@ class Failed(Exception):
         super().__init__(title)
         self.ended, self.lines = ended, tuple(lines)
 
-    def explained(self, named: str, source: Source, where: Where | None, timeout: float) -> BuildError:
+    def explained(self, named: str, source: Source, name: str, where: Where | None, timeout: float) -> BuildError:
         """The error for people."""
-        return failed(named, source, source.name, self.ended, self.lines, where, timeout=timeout)
+        return failed(named, source, name, self.ended, self.lines, where, timeout=timeout)
 
 
 class SandboxedBuild:

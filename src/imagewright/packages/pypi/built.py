@@ -45,7 +45,7 @@ class BuiltWheels:
         self._builder = builder
         self._folder = folder
         self._only_binary = frozenset(name if name == ":all:" else canonicalize_name(name) for name in only_binary)
-        self._forbidden_by = forbidden_by or "pip_extra_args" * bool(only_binary)
+        self._forbidden_by = forbidden_by or "--only-binary in pip_extra_args" * bool(only_binary)
         self._wheels: dict[str, LockedWheel] = {}
 
     def __len__(self) -> int:

@@ -254,7 +254,7 @@ def _not_built(wheel: ChosenWheel, source: Source, target: Target, forbidden_by:
             f"{wheel.name} {wheel.version} has no wheel for Python {target.python} on {target.platform} (source only)",
             code="IW203",
             why=[f"{forbidden_by} allows wheels only"] if forbidden_by else [],
-            fix=[f"take it out of {forbidden_by}, and it is built"] if forbidden_by else [],
+            fix=[f"without {forbidden_by} it is built"] if forbidden_by else [],
         )
     words = {"sdist": "an sdist", "git": "a git repository", "folder": f"the folder {source.url}"}[source.kind]
     return from_source(wheel.name, words, by=forbidden_by)

@@ -123,7 +123,7 @@ def from_source(named: str, source: str, *, where: Where | None = None, by: str 
         f"{named} is {source}, and {reason}",
         code="IW204",
         fix=[
-            *([f"take it out of {by}"] if by else []),
+            *([f"without {by} it is built"] if by else []),
             "make a wheel of it (pip wheel --no-deps, or uv build --wheel) and name the .whl file",
             *(["or put the code itself into the image: source_root, or copy"] if "folder" in source else []),
         ],

@@ -293,7 +293,7 @@ def _with_forbidden(error: ImagewrightError, built: BuiltWheels) -> ImagewrightE
     forbidden_by = built.forbids(error.what.partition(" ")[0])
     if error.code == "IW203" and forbidden_by:
         error.why = (*error.why, f"{forbidden_by} allows wheels only")
-        error.fix = (f"take it out of {forbidden_by}, and it is built", *error.fix)
+        error.fix = (f"without {forbidden_by} it is built", *error.fix)
     return error
 
 
