@@ -117,7 +117,25 @@ def test_a_script_that_nobody_decided_about_stops_the_build(app: Path, imagewrig
 
     assert refused.returncode == 3
     assert "error[IW210]: a conda package wants to run a script after being installed: shell 2.0" in refused.stderr
+    assert "--> app.py:" in refused.stderr
     assert skipped.returncode == 0, skipped.stderr
+
+
+@pytest.mark.root
+def test_a_script_that_fails_says_what_it_said(imagewright: Run, tmp_path: Path) -> None:
+    """And what comes before it is kept."""
+    script = CondaFile(b"#!/bin/bash\necho almost\nexit 3\n", executable=True)
+    write_channel(tmp_path / "channel", [make_package("bad", "1.0", {"bin/.bad-post-link.sh": script})])
+    (tmp_path / "app.py").write_text(
+        'from imagewright import ImageSpec\nimage = ImageSpec("bad", conda_packages=["bad"],\n'
+        '    conda_channels=["./channel", "nodefaults"], builder_options={"conda_post_link": "run"})\n'
+    )
+
+    failed = imagewright("build", "app.py")
+
+    assert failed.returncode == 1
+    assert "error[IW301]: a script of the conda packages of image 'bad' ended with exit code 3" in failed.stderr
+    assert "| bad 1.0: .bad-post-link.sh\n  | almost\n" in failed.stderr
 
 
 @pytest.mark.root

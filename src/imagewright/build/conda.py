@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from imagewright.build.budget import share_layers
+from imagewright.build.commands import command_timeout
 from imagewright.build.lock import Lock
 from imagewright.build.step import Origin, Step
 from imagewright.errors import SpecError
@@ -19,7 +20,6 @@ from imagewright.spec import ImageSpec
 POST_LINK = "conda_post_link"
 """The builder option that says what becomes of the scripts that packages want to be run: "run" or "skip"."""
 
-TIMEOUT_SECONDS = 600.0
 MOST_OWN_LAYERS = 30  # with 40 wheels of their own an image has 86 layers of packages, and stays below 100
 
 _RUN = """\
@@ -58,8 +58,8 @@ def post_link_steps(spec: ImageSpec, lock: Lock, config: ImageConfig, below: Seq
         {**config.env, "PREFIX": lock.conda.prefix, "ROOT_PREFIX": lock.conda.prefix, "SOURCE_DATE_EPOCH": "0"},
         "/",
         network=False,
-        origin=Origin("conda_packages", "scripts of conda packages", where=spec.where_of(POST_LINK)),
-        timeout_seconds=TIMEOUT_SECONDS,
+        origin=Origin("conda_packages", "a script of the conda packages", where=spec.where_of(POST_LINK)),
+        timeout_seconds=command_timeout(spec),
     )
     return (step,)
 

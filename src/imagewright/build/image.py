@@ -16,7 +16,7 @@ from imagewright.build.session import Session
 from imagewright.build.shared import SharedLayers, shared_layers
 from imagewright.build.step import Step
 from imagewright.build.stepping import stepping_fields
-from imagewright.errors import IntegrityError, NetworkError, StoreError
+from imagewright.errors import IntegrityError, LockError, NetworkError, StoreError
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.image import Image
 from imagewright.oci.platform import Platform
@@ -63,7 +63,11 @@ def make_image(
         allowed = allow_bad_record(spec)
         known = shared.is_compatible if shared is not None else lambda wheels: False
         check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed, known=known)
-        check_conda(lock, inputs, session.layers_dir, scripts=scripts, known=known)
+        try:
+            check_conda(lock, inputs, session.layers_dir, scripts=scripts, known=known)
+        except LockError as error:
+            error.where = error.where or spec.where_of("conda_packages")
+            raise
         spec.check_unchanged()
 
     def prepare(missing: Sequence[PlannedLayer | Step]) -> None:

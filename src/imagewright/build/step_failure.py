@@ -63,6 +63,8 @@ def _what(step: Step, image: str) -> str:
     origin = step.origin
     if origin.field == "commands":
         return f"command {origin.number} of {origin.count} of image {image!r}"
+    if origin.field == "conda_packages":
+        return f"{origin.text} of image {image!r}"
     return f"installing the Debian packages {origin.text} of image {image!r}"
 
 
