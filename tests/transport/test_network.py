@@ -319,3 +319,37 @@ def test_no_folder_is_looked_at_for_what_is_no_host() -> None:
     root = Path(__file__).parent
     assert [folders_for(host, [root.parent]) for host in ("..", ".", "", "a/b")] == [()] * 4
     assert folders_for("transport", [root.parent]) == (root,)
+
+
+def test_a_proxy_is_asked_for_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the whole address, and NO_PROXY counts."""
+    asked: list[str] = []
+
+    class Proxy(_Echo):
+        def do_HEAD(self) -> None:
+            asked.append(self.path)
+            super().do_HEAD()
+
+    for name in ("HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with echo(handler=Proxy) as url:
+        monkeypatch.setenv("http_proxy", url)
+        with Transport(insecure_hosts=["registry.example.com"]) as transport:
+            transport.request("HEAD", "http://registry.example.com/v2/")
+
+    assert asked == ["http://registry.example.com/v2/"]
+
+
+@pytest.mark.tool
+def test_no_proxy_comes_between_this_machine_and_itself_with_tls(
+    tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTPS_PROXY is for other hosts as well."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+    with echo(tls) as url, Transport() as transport:
+        assert transport.request("GET", url).status == 200

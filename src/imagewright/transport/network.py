@@ -68,7 +68,7 @@ class Remote:
     def __init__(self, certificates: Collection[Path] = ()) -> None:
         self._lock = threading.Lock()
         self._certificates = certificates
-        self._pools: dict[tuple[Path, ...], httpx2.Client] = {}
+        self._pools: dict[tuple[bool, tuple[Path, ...]], httpx2.Client] = {}
 
     def send(
         self,
@@ -106,16 +106,18 @@ class Remote:
             from imagewright.transport import certificates  # most hosts need none of their own
 
             folders = certificates.folders_for(place_of(url), self._certificates)
+        here = is_loopback(host_of(url))  # no proxy comes between this machine and itself
         with self._lock:
-            if folders not in self._pools:
+            if (here, folders) not in self._pools:
                 verify = httpx2.create_ssl_context()
                 if bundle := os.environ.get("REQUESTS_CA_BUNDLE"):
                     folder = os.path.isdir(bundle)
                     verify.load_verify_locations(capath=bundle if folder else None, cafile=None if folder else bundle)
                 if folders:
                     certificates.load(verify, folders)
-                self._pools[folders] = httpx2.Client(verify=verify, headers={"user-agent": "imagewright"})
-            return self._pools[folders]
+                headers = {"user-agent": "imagewright"}
+                self._pools[here, folders] = httpx2.Client(verify=verify, headers=headers, trust_env=not here)
+            return self._pools[here, folders]
 
 
 class _HttpxAnswer:
