@@ -10,7 +10,9 @@ from imagewright.cli.signals import INTERRUPTED, MESSAGE, catch_signals
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with ``arguments`` (this process's own when None), and return its exit code."""
     catch_signals()
-    gc.set_threshold(100_000, 20, 20)  # what imports make stays: looking through it again and again is 5 % of a short command
+    gc.set_threshold(
+        100_000, 20, 20
+    )  # what imports make stays: looking through it again and again is 5 % of a short command
     try:
         from imagewright.cli.program import run  # 60 ms
     except KeyboardInterrupt:
