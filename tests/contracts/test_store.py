@@ -3,13 +3,16 @@
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from imagewright.errors import ImagewrightError, IntegrityError, NetworkError, StoreError
+from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import digest_of
+from imagewright.oci.index import Index
 from imagewright.store.layout import Layout
 from imagewright.store.memory import MemoryStore
 from imagewright.store.protocol import ImageStore
@@ -138,3 +141,27 @@ def test_threads_may_push_the_same_blob(store: ImageStore) -> None:
         list(pool.map(lambda _: store.push(blob, [data]), range(8)))
 
     assert b"".join(store.fetch(blob)) == data
+
+
+def test_an_index_comes_after_its_images(store: ImageStore) -> None:
+    """It is a manifest as others are: refused before its images, then kept byte for byte under its tag."""
+    made = make_image()
+    data = Index((made.image.descriptor,)).to_bytes()
+    index = Descriptor(media_types.IMAGE_INDEX, digest_of(data), len(data))
+    with pytest.raises(ImagewrightError):
+        store.tag(index, "all", data)
+
+    made.push_to(store)
+    store.tag(index, "all", data)
+
+    assert store.resolve("all") == index
+    assert b"".join(store.fetch(index)) == data
+
+
+def test_what_was_never_put_there_is_a_no(store: ImageStore) -> None:
+    """Another tag, or another manifest, whatever else is there."""
+    made = make_image()
+    store.tag(made.push_to(store), "v1")
+
+    assert store.resolve("v2") is None
+    assert not store.exists(replace(made.image.descriptor, digest=digest_of(b"another")))
