@@ -120,4 +120,4 @@ def test_a_package_that_is_not_there_is_an_error_of_its_name(imagewright: Run, a
 
     assert failed.returncode == 3
     assert "error[IW206]: there is no Debian package 'build-essentials' in bookworm" in failed.stderr
-    assert "did you mean 'build-essential'?" in failed.stderr
+    assert "did you mean 'build-essential'" in failed.stderr
