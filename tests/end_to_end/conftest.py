@@ -12,9 +12,15 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all of these tests, and for the next run where IMAGEWRIGHT_TEST_CACHE names a folder."""
-    named = os.environ.get("IMAGEWRIGHT_TEST_CACHE")
-    return Path(named) if named else tmp_path_factory.mktemp("cache")
+    """One cache for all of these tests. What it downloads is the next run's as well where IMAGEWRIGHT_TEST_CACHE names a
+    folder; images are not: what another run has built is no image of this code.
+    """
+    folder = tmp_path_factory.mktemp("cache")
+    if named := os.environ.get("IMAGEWRIGHT_TEST_CACHE"):
+        for part in ("files", "index", "uv"):
+            (Path(named) / part).mkdir(parents=True, exist_ok=True)
+            (folder / part).symlink_to(Path(named).absolute() / part)
+    return folder
 
 
 @pytest.fixture

@@ -51,5 +51,5 @@ def test_what_the_image_has_stays(imagewright: Run, tmp_path: Path) -> None:
     ran = imagewright("run", "--container", "app.py", "main")
 
     assert ran.returncode == 3
-    assert "the base image has six 1.17.0" in ran.stderr
+    assert "there already is six 1.17.0" in ran.stderr
     assert "runtime_packages=" in ran.stderr
