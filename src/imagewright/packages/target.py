@@ -25,3 +25,8 @@ class Target:
     def site_packages(self) -> str:
         """Where the files of wheels go, absolute."""
         return f"{self.prefix}/lib/python{self.python}/site-packages"
+
+    @property
+    def system(self) -> str:
+        """What wheels are for, as a person says it: ``linux/amd64``, or ``linux/amd64 (musl)``."""
+        return f"{self.platform} (musl)" if self.libc[0] == "musl" else str(self.platform)

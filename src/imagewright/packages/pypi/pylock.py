@@ -251,7 +251,7 @@ def local_folder(path: Path, root: Path, subdirectory: str = "") -> Source:
 def _not_built(wheel: ChosenWheel, source: Source, target: Target, forbidden_by: str) -> LockError:
     if source.kind == "sdist" and wheel.version:
         return LockError(
-            f"{wheel.name} {wheel.version} has no wheel for Python {target.python} on {target.platform} (source only)",
+            f"{wheel.name} {wheel.version} has no wheel for Python {target.python} on {target.system} (source only)",
             code="IW203",
             why=[f"{forbidden_by} allows wheels only"] if forbidden_by else [],
             fix=[f"without {forbidden_by} it is built"] if forbidden_by else [],

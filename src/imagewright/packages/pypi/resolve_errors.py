@@ -53,15 +53,15 @@ def _without_wheel(term: Term, said: Said, request: Request, other_wheels: Other
     target = request.target
     pin = f"{term.name}{term.specifier}"
     others = other_wheels(pin)
-    other_platform = not any(str(target.platform) in other or "any platform" in other for other in others)
+    other_platform = not any(other.endswith((f" on {target.system}", "any platform")) for other in others)
     return LockError(
-        f"{term} has no wheel for Python {target.python} on {target.platform}{'' if others else ' (source only)'}",
+        f"{term} has no wheel for Python {target.python} on {target.system}{'' if others else ' (source only)'}",
         code="IW203",
         why=[
             *(f"{subject} needs it" for subject, needed in said.needs if needed.name == term.name),
             *(f"it has wheels for {other}" for other in others[:3]),
             *(
-                [f"wanted because image {request.image!r} is for {target.platform}"]
+                [f"wanted because image {request.image!r} is for {target.system}"]
                 if request.image and other_platform
                 else []
             ),
