@@ -30,6 +30,7 @@ def with_runtime_packages(spec: ImageSpec, image: Reference, session: Session) -
         platform=str(runnable(spec.platforms) or this_platform()),
         pip_index=spec.pip_index,
         pip_extra_index_url=spec.pip_extra_index_url,
+        pip_secret_mounts=spec.pip_secret_mounts,
         # Of a file of requirements they choose groups and extras, which a list of packages has not.
         pip_extra_args=None if spec.requirements else spec.pip_extra_args,
         where=spec.where,
