@@ -1,4 +1,4 @@
-"""docs/reference/{cli,configuration,errors}.md say what the code says. ``pytest --update-golden`` writes them anew."""
+"""docs/reference/{cli,configuration,errors,fields}.md say what the code says. ``pytest --update-golden`` writes them anew."""
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.end_to_end.fields import table
 
 from imagewright.cli.checks import CHECKS
 from imagewright.cli.explanations import EXPLANATIONS
@@ -130,7 +131,8 @@ def options(command: click.Command) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("cli.md", cli), ("configuration.md", configuration), ("errors.md", errors)]
+    ("name", "text"),
+    [("cli.md", cli), ("configuration.md", configuration), ("errors.md", errors), ("fields.md", table)],
 )
 def test_the_reference_is_what_the_code_says(
     name: str, text: Callable[[], str], request: pytest.FixtureRequest

@@ -53,7 +53,7 @@ class Bases:
         """An image of the Debian packages (``below``) and of these layers, plain tars, under a tag."""
         made = [self._layer(changes) for changes in layers]
         stack = [*([self.debian] if below else []), *made]
-        settings = ImageConfig(Platform("linux", "amd64"), **{"env": {"PATH": PATH}, **config})  # type: ignore[arg-type]
+        settings = ImageConfig(**{"platform": Platform("linux", "amd64"), "env": {"PATH": PATH}, **config})  # type: ignore[arg-type]
         image = assemble(settings, stack, [HistoryEntry(f"RUN step {at}") for at in range(len(stack))])
         self.layout.push(image.config_descriptor, [image.config])
         self.layout.push(image.descriptor, [image.manifest])

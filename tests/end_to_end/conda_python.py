@@ -23,7 +23,7 @@ def available() -> bool:
     return PROGRAM.is_file() and (LIBRARY / "os.py").is_file()
 
 
-def python_package() -> MadePackage:
+def python_package(subdir: str = "linux-64") -> MadePackage:
     """The system's Python, which finds its library from where it lies."""
     said = subprocess.run([PROGRAM, "-V"], capture_output=True, text=True, check=True, timeout=60)
     files = {f"bin/python{MINOR}": CondaFile(PROGRAM.read_bytes(), executable=True)}
@@ -36,7 +36,13 @@ def python_package() -> MadePackage:
                 files[str(path.relative_to("/usr"))] = CondaFile(path.read_bytes(), mtime=int(path.stat().st_mtime))
     files[f"lib/python{MINOR}/sitecustomize.py"] = CondaFile(SITE)
     return make_package(
-        "python", said.stdout.split()[1], files, build="h0_0_cpython", depends=["__glibc >=2.17"], level=1
+        "python",
+        said.stdout.split()[1],
+        files,
+        build="h0_0_cpython",
+        depends=["__glibc >=2.17"],
+        subdir=subdir,
+        level=1,
     )
 
 

@@ -8,10 +8,16 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pysequoia
+import pytest
+
+from imagewright.build.inputs import APT
+from imagewright.errors import ImagewrightError
+from imagewright.packages.deb.mirror import apt_sources, mirrors_of
+from imagewright.transport import AnswerError, Transport
 
 
 @dataclass
@@ -92,6 +98,45 @@ def local_archive(folder: Path) -> Iterator[LocalArchive]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def snapshots(moment: str) -> Iterator[tuple[str, list[str]]]:
+    """A server laid out as Debian's snapshots, which has what the mirror has now: its address, and the paths it was asked for."""
+    try:
+        mirrors = mirrors_of(apt_sources(APT))
+    except ImagewrightError as error:
+        pytest.skip(str(error))
+    asked: list[str] = []
+    transport = Transport()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            _, first, archive, when, path = self.path.split("/", 4)
+            try:
+                assert (first, when) == ("archive", moment)
+                body = transport.request("GET", mirrors.url(f"deb:{archive}/{path}"), limit=1 << 28).body
+            except AnswerError as error:
+                self.send_error(error.response.status)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/archive", asked
+        finally:
+            server.shutdown()
+            thread.join()
+    transport.close()
 
 
 def _tar(files: Mapping[str, str | bytes], *, mode: int = 0o644) -> bytes:

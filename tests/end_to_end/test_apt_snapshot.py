@@ -1,20 +1,16 @@
 """``apt_snapshot``: Debian's packages as they were, from a server that lays its archive out as Debian's snapshots are."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from tests.end_to_end.bases import Bases, file
 from tests.end_to_end.conftest import Run
+from tests.end_to_end.debs import snapshots
 from tests.end_to_end.test_base_images import bases as bases  # a fixture
 
-from imagewright.build.inputs import APT
-from imagewright.errors import ImagewrightError
-from imagewright.packages.deb.mirror import Mirrors, apt_sources, mirrors_of
+from imagewright.packages.deb.mirror import Mirrors
 from imagewright.packages.deb.signature import DEFAULT_KEYRING
-from imagewright.transport import AnswerError, Transport
 
 pytestmark = [pytest.mark.network, pytest.mark.root]
 
@@ -26,49 +22,17 @@ image = ImageSpec("then", apt_packages=["tree"], apt_snapshot="2026-05-20", {spe
 
 
 @pytest.fixture(scope="module")
-def snapshots() -> Iterator[tuple[str, list[str]]]:
-    """The address of the server, and the paths that it was asked for. What it has is what the mirror has now."""
-    try:
-        mirrors = mirrors_of(apt_sources(APT))
-    except ImagewrightError as error:
-        pytest.skip(str(error))
-    asked: list[str] = []
-    transport = Transport()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append(self.path)
-            _, first, archive, moment, path = self.path.split("/", 4)
-            try:
-                assert (first, moment) == ("archive", MOMENT)
-                body = transport.request("GET", mirrors.url(f"deb:{archive}/{path}"), limit=1 << 28).body
-            except AnswerError as error:
-                self.send_error(error.response.status)
-                return
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/archive", asked
-        finally:
-            server.shutdown()
-            thread.join()
-    transport.close()
+def served() -> Iterator[tuple[str, list[str]]]:
+    """The address of the server, and the paths that it was asked for."""
+    with snapshots(MOMENT) as made:
+        yield made
 
 
 def test_the_default_base_and_its_packages_are_of_that_time(
-    imagewright: Run, snapshots: tuple[str, list[str]], tmp_path: Path
+    imagewright: Run, served: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     """The lock names the time and no host; the mirror of today is not asked."""
-    address, asked = snapshots
+    address, asked = served
     (tmp_path / "app.py").write_text(APP.format(spec=""))
 
     locked = imagewright("lock", "app.py", "--upgrade", "--debian-snapshots", address)
@@ -83,10 +47,10 @@ def test_the_default_base_and_its_packages_are_of_that_time(
 
 
 def test_an_image_of_debian_is_asked_at_that_time(
-    imagewright: Run, bases: Bases, snapshots: tuple[str, list[str]], tmp_path: Path
+    imagewright: Run, bases: Bases, served: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     """Its own lists name the archive, its own keys prove it; only the address is another."""
-    address, asked = snapshots
+    address, asked = served
     sources = "deb [signed-by=/etc/apt/debian-archive-keyring.gpg] http://mirror.example.com/debian bookworm main\n"
     bases.make(
         "then",
@@ -116,13 +80,13 @@ def test_without_an_address_what_to_set_is_said(imagewright: Run, tmp_path: Path
 
 
 def test_ubuntu_has_no_such_snapshots(
-    imagewright: Run, bases: Bases, snapshots: tuple[str, list[str]], tmp_path: Path
+    imagewright: Run, bases: Bases, served: tuple[str, list[str]], tmp_path: Path
 ) -> None:
     """The lock pins its versions; a date would be passed over."""
     bases.make("ubuntu", [file("etc/apt/sources.list", b"deb http://archive.example.com/ubuntu noble main\n")])
     (tmp_path / "app.py").write_text(APP.format(spec=f'base_image="oci:{bases.layout.root}:ubuntu"'))
 
-    failed = imagewright("build", "app.py", "--debian-snapshots", snapshots[0])
+    failed = imagewright("build", "app.py", "--debian-snapshots", served[0])
 
     assert "IW204" in failed.stderr
     assert "apt_snapshot is of Debian's archive" in failed.stderr
