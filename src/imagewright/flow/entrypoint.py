@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from imagewright.errors import ImagewrightError, TaskError, UsageError, Where
 from imagewright.flow.callsite import line_of, ours
+from imagewright.flow.returned import check_returned
 
 if TYPE_CHECKING:
     from traceback import TracebackException
@@ -79,6 +80,7 @@ def run(root: Path, name: str, inputs: Path, outputs: Path) -> None:
         raise _not_in_image(title, error) if is_absent(error.name or "", root) else failure(title, error) from error
     except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise failure(title, error) from error
+    check_returned(title, function, value)
     write_values({RESULT: value}, outputs, of=f"task '{title}'")
 
 

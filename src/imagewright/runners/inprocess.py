@@ -8,6 +8,7 @@ from imagewright.errors import TaskError
 from imagewright.events import Listener, Noted
 from imagewright.flow.entrypoint import failure
 from imagewright.flow.load import is_absent, needs
+from imagewright.flow.returned import check_returned
 from imagewright.runners.protocol import Setup, TaskCall, TaskResult
 
 
@@ -39,13 +40,15 @@ class InProcessRunner:
         assert callable(function)
         try:
             with redirect_stdout(sys.stderr):
-                return TaskResult(function(**call.arguments))
+                value = function(**call.arguments)
         except ModuleNotFoundError as error:
             if error.name and is_absent(error.name, call.root):
                 raise _absent(call, error) from error
             raise failure(call.title, error) from error
         except (Exception, SystemExit) as error:
             raise failure(call.title, error) from error
+        check_returned(call.title, function, value)
+        return TaskResult(value)
 
     def stop(self) -> None:
         """Nothing: an interrupt reaches the task itself, on the thread that it is on."""
