@@ -1,5 +1,8 @@
 """What ``apt_packages`` adds to a base, and how apt is told to install it."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from imagewright.errors import LockError
@@ -110,6 +113,25 @@ def test_apt_is_given_the_files_and_nothing_else(archive: FakeArchive, base: Loc
     assert texts["sources.list"] == ""
     assert set(how.env) == {"PATH", "LANG", "HOME", "DEBIAN_FRONTEND", "APT_CONFIG"}
     assert "var/log/" not in IGNORED  # folders of logs are the packages'
+
+
+def test_folders_of_manual_pages_are_there_while_packages_are_installed(
+    archive: FakeArchive, base: LockedBase, tmp_path: Path
+) -> None:
+    """update-alternatives links into them, and fails where documentation is left out; what stays empty is taken away."""
+    script = dict(install(["git"], resolve_apt(base, ["git"], archive.place())).texts)["install.sh"]
+    share = tmp_path / "share"
+    lines = [line.replace("/usr/share", str(share)) for line in script.splitlines()]
+    first, ran = lines.index("man="), next(n for n, line in enumerate(lines) if line.startswith("apt-get install"))
+    lines[ran] = f"test -d {share}/man/man8 && touch {share}/man/man1/java.1"
+
+    subprocess.run(["sh", "-e", "-c", "\n".join(lines[first : ran + 2])], check=True, timeout=60)
+
+    assert sorted(str(path.relative_to(share)) for path in share.rglob("*")) == [
+        "man",
+        "man/man1",
+        "man/man1/java.1",
+    ]
 
 
 @pytest.fixture

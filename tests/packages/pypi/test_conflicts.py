@@ -1,6 +1,8 @@
 """Wheels that want one path for different bytes are found before anything is written, and both are named."""
 
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from imagewright.errors import LockError
 from imagewright.packages.pypi.conflicts import check_conflicts
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.members_archive import RefusedArchive
+from imagewright.packages.pypi.wheel_layer import WheelLayer
 
 COMMAND = "[console_scripts]\nrun = {}:main\n"
 
@@ -54,6 +57,36 @@ def test_different_files(same_crc: bool, folder: Folder) -> None:
     two = folder.wheel({"tests/__init__.py": second}, name="two")
 
     assert "site-packages/tests/__init__.py" in _refused(folder, one, two)
+
+
+NAMESPACE = b"from pkgutil import extend_path\n\n__path__ = extend_path(__path__, __name__)\n"
+
+
+def test_one_namespace_declared_in_other_words(folder: Folder) -> None:
+    """dbt's packages share dbt/__init__.py, each with comments of its own: they say the same, and one stays."""
+    one = folder.wheel({"dbt/__init__.py": b'"""The packages of dbt."""\n# more\n' + NAMESPACE}, name="one")
+    two = folder.wheel({"dbt/__init__.py": NAMESPACE}, name="two")
+
+    check_conflicts([one, two], folder, TARGET)
+    layer = io.BytesIO()
+    WheelLayer((one, two), TARGET).write(folder, layer)
+
+    layer.seek(0)
+    with tarfile.open(fileobj=layer, mode="r:gz") as tar:
+        names = tar.getnames()
+        kept = tar.extractfile("opt/imagewright/lib/python3.11/site-packages/dbt/__init__.py")
+        assert kept is not None
+        assert kept.read().startswith(b'"""The packages of dbt."""')
+    assert sum(name.endswith("dbt/__init__.py") for name in names) == 1
+
+
+@pytest.mark.parametrize("more", [b"VERSION = 1\n", b"def broken(:\n"])
+def test_a_namespace_with_code_of_its_own(more: bytes, folder: Folder) -> None:
+    """Which of them stays would matter."""
+    one = folder.wheel({"dbt/__init__.py": NAMESPACE + more}, name="one")
+    two = folder.wheel({"dbt/__init__.py": NAMESPACE}, name="two")
+
+    assert "dbt/__init__.py" in _refused(folder, one, two)
 
 
 def test_commands(folder: Folder) -> None:

@@ -76,7 +76,9 @@ def install(wanted: Sequence[str], debs: Sequence[LockedDeb]) -> Installation:
         "mkdir -p ../scratch/none ../scratch/lists/partial ../scratch/cache/archives/partial ../scratch/log",
         *_POLICY,
         *(['manual=" $(apt-mark showmanual | tr "\\n" " ")"'] if along else []),
+        *_MAN,
         f"apt-get install -qq --no-install-recommends {files}",
+        _NO_MAN,
         *([mark, '[ $# = 0 ] || apt-mark -qq auto "$@"'] if along else []),
     ]
     env = {
@@ -109,9 +111,11 @@ def configure(wanted: Sequence[str], debs: Sequence[LockedDeb], prepared: Prepar
         "if [ -e /etc/apt/apt.conf.d/70debconf ]; then cd /var/cache/debconf",
         "for name in config.dat templates.dat; do [ -e $name ] || : > $name; done",
         "[ -e passwords.dat ] || (umask 077; : > passwords.dat); cd /imagewright/step; fi",
+        *_MAN,
         *([f"dpkg --force-unsafe-io --unpack {files}"] if files else []),
         *(f"dpkg-trigger --no-await --by-package={package} {path}" for path, package in prepared.triggers),
         "dpkg --force-unsafe-io --configure --pending",
+        _NO_MAN,
         "cat extended_states >> /var/lib/apt/extended_states",
     ]
     states = "".join(f"Package: {name}\nArchitecture: {prepared.architecture}\nAuto-Installed: 1\n\n" for name in along)
@@ -134,6 +138,15 @@ def file_name(deb: LockedDeb) -> str:
     """What the file of a package is called where it is installed from."""
     return f"{deb.name}.deb"
 
+
+# Where documentation is left out there are no folders of manual pages, and update-alternatives fails where a package
+# (openjdk) has a page elsewhere that it links to from there. Those that nothing needed are taken away again.
+_MAN = (
+    "man=",
+    'for name in man/man1 man/man5 man/man7 man/man8 man; do [ -e /usr/share/$name ] || man="$man /usr/share/$name"; done',
+    '[ -z "$man" ] || mkdir -p $man',
+)
+_NO_MAN = "for folder in $man; do rmdir $folder 2>/dev/null || :; done"
 
 # dpkg forces nothing to disk: a layer that a crash cuts short is thrown away as a whole.
 _CONF = """\

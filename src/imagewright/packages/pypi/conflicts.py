@@ -1,7 +1,7 @@
 """No two wheels may write one path with different bytes: found before anything is written."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from imagewright.errors import LockError
@@ -9,29 +9,35 @@ from imagewright.layer.planned import Inputs
 from imagewright.packages.pypi.install import Placement, installed_files
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.members import file_and_folder, read_member
-from imagewright.packages.pypi.members_archive import Archive, open_archive
+from imagewright.packages.pypi.members_archive import Archive, Member, open_archive
 from imagewright.packages.pypi.members_directory import list_names
+from imagewright.packages.pypi.namespaces import declaration
 from imagewright.packages.pypi.scripts import commands
 from imagewright.packages.pypi.wheel import Recorded, folders, open_wheel
 from imagewright.packages.target import Target
+
+Meaning = Callable[[str], str | None]
+"""What the file at a path does, where other bytes could do the same: a namespace's declaration. Else None."""
 
 
 class Claims:
     """Which wheel writes which path, and what."""
 
     def __init__(self) -> None:
-        self._files: dict[str, tuple[str, Recorded | None]] = {}
+        self._files: dict[str, tuple[str, Recorded | None, Meaning]] = {}
         self._folders: dict[str, str] = {}
 
-    def take(self, wheel: str, path: str, recorded: Recorded | None) -> bool:
-        """Whether the path was free; False when it has the same content already.
+    def take(self, wheel: str, path: str, recorded: Recorded | None, meaning: Meaning) -> bool:
+        """Whether the path was free; False when it has the same content already, or declares the same namespace.
 
         Raises:
             LockError: IW207: another wheel has something else there.
         """
         before = self._files.get(path)
         if before is not None:
-            if recorded is None or before[1] != recorded:
+            if (recorded is None or before[1] != recorded) and (
+                (means := meaning(path)) is None or means != before[2](path)
+            ):
                 raise _conflict(before[0], wheel, path)
             return False
         if path in self._folders:
@@ -42,7 +48,7 @@ class Claims:
                 raise _conflict(self._files[folder][0], wheel, folder)
             self._folders[folder] = wheel
             folder = folder.rpartition("/")[0]
-        self._files[path] = (wheel, recorded)
+        self._files[path] = (wheel, recorded, meaning)
         return True
 
 
@@ -86,7 +92,20 @@ def check_conflicts(
                     other, digest = others.get(file.path, ("", ""))
                     if other and (file.recorded is None or file.recorded[1].hex() != digest):
                         raise _conflict(other, locked.filename, file.path)
-                    claims.take(locked.filename, file.path, file.recorded)
+                    claims.take(locked.filename, file.path, file.recorded, meaning_in(locked, inputs, target, allowed))
+
+
+def meaning_in(locked: LockedWheel, inputs: Inputs, target: Target, allow_bad_record: bool) -> Meaning:
+    """The meanings of a wheel's files. It is opened again for each: few are ever asked for."""
+
+    def meaning(path: str) -> str | None:
+        with open_wheel(inputs.path(locked.file), locked.filename, allow_bad_record=allow_bad_record) as wheel:
+            for file in installed_files(wheel, target):
+                if file.path == path and isinstance(file.content, Member):
+                    return declaration(path, wheel.archive.read(file.content, file.recorded))
+        return None
+
+    return meaning
 
 
 def _paths(archive: Archive, target: Target) -> set[str]:

@@ -7,7 +7,7 @@ from imagewright.layer.planned import Inputs, Sink
 from imagewright.layer.splice import BrokenStream
 from imagewright.layer.writer import LayerWriter
 from imagewright.oci.digest import DiffID
-from imagewright.packages.pypi.conflicts import Claims
+from imagewright.packages.pypi.conflicts import Claims, meaning_in
 from imagewright.packages.pypi.install import installed_files
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.members_archive import Member, RefusedArchive
@@ -45,9 +45,10 @@ def _add(
     locked: LockedWheel, target: Target, allow_bad_record: bool, inputs: Inputs, layer: LayerWriter, claims: Claims
 ) -> None:
     path = inputs.path(locked.file)
+    meaning = meaning_in(locked, inputs, target, allow_bad_record)
     with open_wheel(path, locked.filename, allow_bad_record=allow_bad_record) as wheel:
         for file in installed_files(wheel, target):
-            if not claims.take(locked.filename, file.path, file.recorded):
+            if not claims.take(locked.filename, file.path, file.recorded, meaning):
                 continue
             if isinstance(file.content, Member):
                 content = wheel.archive.content(file.content, file.recorded)
