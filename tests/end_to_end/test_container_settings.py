@@ -55,5 +55,6 @@ def test_what_is_said_holds(imagewright: Run, tmp_path: Path) -> None:
         "org.opencontainers.image.source",
         "com.example.run",
         "dev.imagewright.spec",
+        "dev.imagewright.lock",
     }
     assert "annotations  com.example.run=7" in imagewright("image", "inspect", "said").stdout
