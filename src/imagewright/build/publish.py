@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Literal, TypeGuard
 
 from imagewright.build.destination import Place, local_tag
@@ -130,10 +130,16 @@ def publish(
         workshop.store.push(image.config_descriptor, [image.config])
         workshop.store.push(image.descriptor, [image.manifest])
         push_started = time.monotonic()
-        # The tags come last, so that none ever dangles. The one that the result stands on waits for the disk.
-        if tag:
-            workshop.store.tag(image.descriptor, local_tag(reference), durable=destination is None)
-        pusher.finish(image, whole=True)
+        # The tags come last, so that none ever dangles. The one that the result stands on waits for the disk; the other
+        # one waits for its index alone, beside the push.
+        name = local_tag(reference)
+        if tag and destination is None:
+            workshop.store.tag(image.descriptor, name)
+        beside_push = tag and destination is not None
+        with (
+            beside(lambda: workshop.store.tag(image.descriptor, name, durable=False)) if beside_push else nullcontext()
+        ):
+            pusher.finish(image, whole=True)
     else:
         pusher.finish(image, whole=False)
     if any(isinstance(layer, Step) for layer in plan.layers):
