@@ -1,5 +1,6 @@
 """A user's file is imported under one name everywhere, and what is wrong with it is told by file and line."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,21 @@ def test_a_file_is_a_module_of_its_root(tmp_path: Path) -> None:
     assert find_workflow(module)(n=3) == 3
     assert load(file) is module
     assert list(tasks_of(module)) == ["one"]
+
+
+def test_a_file_that_was_changed_at_once_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is left beside it: bytecode of the same size and second would be taken for the new file's."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    for value in ("1", "2"):
+        file = write(tmp_path / "changed.py", f"VALUE = {value}\n")
+        os.utime(file, (1_700_000_000, 1_700_000_000))
+
+        loaded = load(file)
+        del sys.modules["changed"]
+
+        assert str(loaded.VALUE) == value
+    assert not (tmp_path / "__pycache__").exists()
+    assert not sys.dont_write_bytecode
 
 
 def test_its_neighbours_can_be_imported(tmp_path: Path) -> None:

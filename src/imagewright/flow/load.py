@@ -68,6 +68,9 @@ def load(file: Path, root: Path | None = None, *, reading: AbstractContextManage
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     importlib.invalidate_caches()
+    # Nothing is left beside the user's files; and bytecode goes by a file's size and second: of a file that was changed
+    # within the same second it would be the old one's.
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         with reading or nullcontext():
             return importlib.import_module(name)
@@ -83,6 +86,8 @@ def load(file: Path, root: Path | None = None, *, reading: AbstractContextManage
         raise _failed(file, error) from error
     except (Exception, SystemExit) as error:
         raise _failed(file, error) from error
+    finally:
+        sys.dont_write_bytecode = writes
 
 
 def load_module(name: str, root: Path) -> ModuleType:
