@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imagewright.build.destination import Place, repository_of
 from imagewright.build.lock import Lock
+from imagewright.build.remembered import MAX_AGE_SECONDS
 from imagewright.build.session import Session
 from imagewright.build.shelf import CONFIG, SharedLock, Shelf
 from imagewright.errors import ImagewrightError, IntegrityError
@@ -24,7 +25,6 @@ TAG = "imagewright-layers"
 """The tag of the artifact. One for all keys: docs/decisions/0202 has the figures."""
 
 MOST_CONFIG = 16 << 20
-LOCK_SECONDS = 24 * 3600
 
 OWN, OFF = "own", "off"
 
@@ -67,7 +67,7 @@ class SharedLayers:
     def lock(self, asked: Digest) -> tuple[Lock, int] | None:
         """A lock that somebody resolved for this question within a day, and when."""
         shared = None if self._off else self._read().locks.get(asked)
-        if shared is None or not 0 <= self._now() - shared.resolved < LOCK_SECONDS:
+        if shared is None or not 0 <= self._now() - shared.resolved < MAX_AGE_SECONDS:
             return None
         return shared.lock, shared.resolved
 

@@ -29,7 +29,12 @@ def no_answer(url: str, error: Unanswered, tries: int, seconds: float) -> Networ
     if error.kind == "refused":
         return NetworkError(f"nothing answers at {place} (connection refused)", code="IW501", why=_proxy(url))
     if error.kind == "no such host":
-        return NetworkError(f"there is no host {host_of(url)}", code="IW502", why=(str(error), *_proxy(url)))
+        return NetworkError(
+            f"there is no host {host_of(url)}",
+            code="IW502",
+            why=(str(error), *_proxy(url)),
+            fix="look at the spelling of the host, or at this machine's network",
+        )
     if error.kind == "untrusted":
         return NetworkError(
             f"the certificate of {place} is not trusted: {error}",

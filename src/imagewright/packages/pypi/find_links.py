@@ -1,6 +1,8 @@
 """Folders of wheels, as pages that say the digests: uv reads a wheel of 190 MB through, 8 kB at a time, where none is said."""
 
 import html
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
@@ -37,7 +39,7 @@ def _page(link: str, directory: Path, known: Known, folder: Path) -> str:
     page = folder / f"{hex_of(digest_of(text))}.html"
     if not page.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        part = page.with_suffix(f".{id(text)}.part")
+        part = page.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
         part.write_bytes(text)
         part.replace(page)
     return str(page)
