@@ -53,3 +53,15 @@ def test_big_wheels_have_layers_of_their_own() -> None:
     big, small = wheel("torch", OWN_LAYER_SIZE), [wheel(name, 1000) for name in ("six", "idna", "pytz")]
 
     assert (big,) in share_layers([big, *small])
+
+
+@given(wheels, st.data())
+def test_named_wheels_lie_on_top_in_their_order(locked: list[LockedWheel], data: st.DataObject) -> None:
+    """Each in a layer of its own, whatever its size, and the budget holds; a name that is not there is no layer."""
+    last = data.draw(st.permutations([one.name for one in locked]))[:3]
+
+    groups = share_layers(locked, last=[*last, "not-there"])
+
+    assert [one.name for group in groups[len(groups) - len(last) :] for one in group] == last
+    assert sorted(one for group in groups for one in group) == sorted(locked)
+    assert len(groups) <= MOST_OWN_LAYERS + SHARED_LAYERS

@@ -38,7 +38,7 @@ def test_many_packages_and_many_wheels_stay_below_a_hundred_layers() -> None:
         for number in range(200)
     ]
 
-    layers = conda_layers(locked(*packages), allow_bad_record=frozenset())
+    layers = conda_layers(ImageSpec(), locked(*packages))
 
     assert len(share_layers(wheels)) == MOST_OWN_LAYERS + SHARED_LAYERS
     assert len(layers) + len(share_layers(wheels)) <= 90
@@ -48,8 +48,8 @@ def test_one_package_more_changes_one_layer_and_the_history() -> None:
     """All other keys stay."""
     small = [package(f"p{number}", 1000) for number in range(50)]
 
-    before = {layer.key for layer in conda_layers(locked(*small), allow_bad_record=frozenset())}
-    after = {layer.key for layer in conda_layers(locked(*small, package("new", 1000)), allow_bad_record=frozenset())}
+    before = {layer.key for layer in conda_layers(ImageSpec(), locked(*small))}
+    after = {layer.key for layer in conda_layers(ImageSpec(), locked(*small, package("new", 1000)))}
 
     assert len(after - before) == 2
 

@@ -107,6 +107,7 @@ def test_every_option_is_one_that_is_read() -> None:
     """The options that the native builder takes are those that a plan looks at."""
     values = {
         "allow_bad_record": ["six"],
+        "allow_overwrite": ["six", "idna"],
         "command_network": False,
         "command_timeout": 60,
         "only_binary": False,
@@ -127,6 +128,8 @@ def test_every_option_is_one_that_is_read() -> None:
         {"command_timeout": 0},
         {"command_timeout": "1m"},
         {"allow_bad_record": "six"},
+        {"allow_overwrite": {"LICENSE": "six"}},
+        {"allow_overwrite": ["my_package", "My.Package"]},
         {"only_binary": "numpy"},
         {"build_apt_packages": "libpq-dev"},
         {"build_requires": ["setuptools<81"]},

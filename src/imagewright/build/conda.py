@@ -7,6 +7,7 @@ from dataclasses import replace
 from imagewright.build.budget import share_layers
 from imagewright.build.commands import command_timeout
 from imagewright.build.lock import Lock
+from imagewright.build.package_options import allow_bad_record, allow_overwrite
 from imagewright.build.step import Origin, Step
 from imagewright.errors import SpecError
 from imagewright.layer.planned import PlannedLayer
@@ -34,15 +35,15 @@ run() {
 """
 
 
-def conda_layers(lock: Lock, *, allow_bad_record: frozenset[str]) -> tuple[PlannedLayer, ...]:
+def conda_layers(spec: ImageSpec, lock: Lock) -> tuple[PlannedLayer, ...]:
     """The layers of the packages of this lock, and of the environment's history."""
     environment = lock.conda
     if environment is None:
         return ()
     whole = lock.conda_environment or environment
     python = whole.minor
-    groups = share_layers(environment.packages, most_own=MOST_OWN_LAYERS)
-    packages = [CondaLayer(group, environment.prefix, python, allow_bad_record) for group in groups]
+    groups = share_layers(environment.packages, most_own=MOST_OWN_LAYERS, last=allow_overwrite(spec))
+    packages = [CondaLayer(group, environment.prefix, python, allow_bad_record(spec)) for group in groups]
     return (*packages, CondaHistoryLayer(whole))
 
 

@@ -7,7 +7,6 @@ from imagewright.build.compatible import check_compatible, check_conda, conda_di
 from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
 from imagewright.build.lock import Lock
-from imagewright.build.plan import allow_bad_record
 from imagewright.build.planned import planned
 from imagewright.build.publish import Workshop, publish
 from imagewright.build.records import Records
@@ -57,14 +56,12 @@ def make_image(
 ) -> Image:
     """The image of a lock, published. Whoever asks holds a lease of the local store; ``tag`` as `publish` has it."""
     inputs = downloads(spec, session)
-    scripts = "conda_post_link" in spec.builder_options
 
     def check() -> None:
-        allowed = allow_bad_record(spec)
         known = shared.is_compatible if shared is not None else lambda wheels: False
-        check_compatible(lock, lock.target, inputs, session.layers_dir, allow_bad_record=allowed, known=known)
+        check_compatible(spec, lock, inputs, session.layers_dir, known=known)
         try:
-            check_conda(lock, inputs, session.layers_dir, scripts=scripts, known=known)
+            check_conda(spec, lock, inputs, session.layers_dir, known=known)
         except LockError as error:
             error.where = error.where or spec.where_of("conda_packages")
             raise
@@ -73,7 +70,9 @@ def make_image(
     def prepare(missing: Sequence[PlannedLayer | Step]) -> None:
         files = [file for layer in missing for file in layer.inputs]
         if any(wheel.source is not None for wheel in lock.environment):
-            if not is_compatible(lock, session.layers_dir, known=shared.is_compatible if shared is not None else None):
+            if not is_compatible(
+                spec, lock, session.layers_dir, known=shared.is_compatible if shared is not None else None
+            ):
                 files += [wheel.file for wheel in lock.environment]
             from imagewright.build.from_source.again import have_built  # what only such a lock pays
 
@@ -90,9 +89,9 @@ def make_image(
         shared=shared,
         steps=steps,
     )
-    compatible = (wheels_digest(lock),) if lock.environment else ()
+    compatible = (wheels_digest(spec, lock),) if lock.environment else ()
     if lock.conda_environment is not None:
-        compatible = (*compatible, conda_digest(lock, scripts=scripts))
+        compatible = (*compatible, conda_digest(spec, lock))
     try:
         return publish(
             made.plan, reference, workshop, destination, check=check, prepare=prepare, compatible=compatible, tag=tag

@@ -9,6 +9,7 @@ from imagewright.build.container_config import annotations_of, config_of
 from imagewright.build.given import GivenLayer
 from imagewright.build.ingredients import ANNOTATION, annotation
 from imagewright.build.lock import Lock
+from imagewright.build.package_options import allow_bad_record, allow_overwrite
 from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
 from imagewright.layer.planned import PlannedLayer
@@ -19,7 +20,6 @@ from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.pypi.environment_layer import EnvironmentLayer
 from imagewright.packages.pypi.wheel_layer import WheelLayer
 from imagewright.spec import ImageSpec
-from imagewright.spec.names import normalized_name
 from imagewright.store.images import ReadImage
 
 
@@ -45,7 +45,8 @@ def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, 
     """
     config = config_of(spec, lock.target, _base_config(lock, below))
     wheels: list[PlannedLayer] = [
-        WheelLayer(group, lock.target, allow_bad_record(spec)) for group in share_layers(lock.wheels)
+        WheelLayer(group, lock.target, allow_bad_record(spec))
+        for group in share_layers(lock.wheels, last=allow_overwrite(spec))
     ]
     packages = _with_conda((*below.layers, *_apt(spec, lock, below)), spec, lock, config)
     layers = (*packages, *_environment(lock), *wheels, *sources)
@@ -72,7 +73,7 @@ def _with_conda(
         return layers
     from imagewright.build.conda import conda_layers, post_link_steps
 
-    layers = (*layers, *conda_layers(lock, allow_bad_record=allow_bad_record(spec)))
+    layers = (*layers, *conda_layers(spec, lock))
     return (*layers, *post_link_steps(spec, lock, config, [layer.key for layer in layers]))
 
 
@@ -125,11 +126,6 @@ def _history(layer: PlannedLayer | GivenLayer | Step) -> HistoryEntry:
     if isinstance(layer, GivenLayer):
         return HistoryEntry(layer.title or "base image")
     return HistoryEntry(f"imagewright: {layer.title}", _comment(layer))
-
-
-def allow_bad_record(spec: ImageSpec) -> frozenset[str]:
-    """The distributions whose RECORD may be wrong: ``builder_options={"allow_bad_record": ["name"]}``."""
-    return frozenset(normalized_name(name) for name in spec.builder_options.get("allow_bad_record", ()))
 
 
 def _comment(layer: PlannedLayer | Step) -> str:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from imagewright.build.destination import target_reference
 from imagewright.build.session import Session
 from imagewright.builders.protocol import Build
-from imagewright.errors import LockError, SpecError
+from imagewright.errors import LockError
 from imagewright.events import Noted
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -15,7 +15,10 @@ from imagewright.spec.identity import BUILDING
 UNNEEDED_CONFIG = frozenset({"uv_image", "micromamba_image"})
 """What ``builder_config`` may name: images that flytekit's builder takes its tools from. None is needed here."""
 
-BUILDER_OPTIONS = frozenset({"allow_bad_record", "command_network", "command_timeout", "conda_post_link"}) | BUILDING
+BUILDER_OPTIONS = (
+    frozenset({"allow_bad_record", "allow_overwrite", "command_network", "command_timeout", "conda_post_link"})
+    | BUILDING
+)
 
 
 class NativeBuilder:
@@ -61,17 +64,12 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
             fix=f"leave {unknown[0]} out",
             where=spec.where_of(unknown[0]),
         )
-    names = spec.builder_options.get("allow_bad_record", ())
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        raise SpecError(
-            f'builder_options["allow_bad_record"] is a list of package names, not {_short(names)}',
-            fix='builder_options={"allow_bad_record": ["name"]}',
-            where=spec.where_of("allow_bad_record"),
-        )
     if spec.builder_options:
         from imagewright.build.commands import check_command_options  # 15 ms, where there are any
+        from imagewright.build.package_options import check_package_options
 
         check_command_options(spec)
+        check_package_options(spec)
     if spec.conda_packages or spec.conda_channels or "conda_post_link" in spec.builder_options:
         from imagewright.build.conda import check_conda_fields
 
@@ -95,8 +93,3 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
     if isinstance(spec.base_image, ImageSpec):
         check_supported(replace(spec.base_image, platform=spec.platform))
     return spec.platforms
-
-
-def _short(value: object) -> str:
-    text = repr(list(value) if isinstance(value, tuple) else value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -130,10 +130,14 @@ Name a mirror: `imagewright config set debian_mirror https://debian.example.com/
         "two packages write the same file with different contents",
         """\
 They are two wheels, or two conda packages.
-Installers let the last one win, so that the result depends on the order; imagewright refuses instead.
+Installers let the last one win, and say nothing: what an import finds depends on their order. imagewright asks.
 Usual pairs: two builds of one project under different names (`opencv-python` and `opencv-python-headless`), or projects that
 both ship a top-level `tests` folder.""",
-        """Keep one of the two packages that the error names, or choose a version of one that does not have the file.""",
+        """\
+Keep one of the two packages that the error names, or choose a version of one that does not have the file.
+One that a dependency brings is kept out by `pip_extra_args="--override FILE"` with the line `opencv-python ; extra == 'never'`.
+Where both have to be there, `builder_options={"allow_overwrite": ["name"]}` lists who may overwrite: they are installed
+after all others, in this order, and the last one's files are what is found.""",
     ),
     Explanation(
         "IW208",

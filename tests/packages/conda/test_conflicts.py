@@ -9,6 +9,7 @@ from imagewright.errors import LockError
 from imagewright.packages.conda.conflicts import check_packages
 from imagewright.packages.conda.distributions import python_distributions
 from imagewright.packages.conda.install import Placement
+from imagewright.packages.overwriting import Conflict, Overwriting
 from imagewright.testing.conda import CondaFile, make_package
 
 PLACEMENT = Placement(PREFIX, "3.11")
@@ -28,6 +29,24 @@ def test_two_contents_for_one_path_are_found_without_writing(tmp_path: Path) -> 
         with pytest.raises(LockError, match=f"different files for {path}") as found:
             check_packages([one, conflicting], folder, PLACEMENT, decided=())
         assert found.value.code == "IW207"
+
+
+def test_a_later_package_may_overwrite_when_it_is_listed(tmp_path: Path) -> None:
+    """By its normalised name; a folder is nobody's to replace."""
+    folder = Folder(tmp_path)
+    one = folder.add(make_package("one", "1", {"share/a": b"a"}))
+    other = folder.add(make_package("an_other", "1", {"share/a": b"A"}))
+    below = folder.add(make_package("below", "1", {"share/a/deep": b""}))
+    allowed = Overwriting(frozenset({"an-other", "below"}), ("an-other", "below"))
+
+    check_packages([one, other], folder, PLACEMENT, decided=(), overwriting=allowed)
+
+    with pytest.raises(Conflict, match="share/a") as refused:
+        check_packages([one, other], folder, PLACEMENT, decided=())
+    assert refused.value.fix[-1].endswith('builder_options={"allow_overwrite": ["an-other"]}')
+    for order in ([other, one], [one, below]):
+        with pytest.raises(Conflict, match="share/a"):
+            check_packages(order, folder, PLACEMENT, decided=(), overwriting=allowed)
 
 
 def test_a_script_is_an_error_until_somebody_decides(tmp_path: Path) -> None:

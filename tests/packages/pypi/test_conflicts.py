@@ -9,6 +9,7 @@ import pytest
 from tests.packages.pypi.wheels import TARGET, Folder, Part, changed, parts_of, zipped
 
 from imagewright.errors import LockError
+from imagewright.packages.overwriting import Conflict, Overwriting
 from imagewright.packages.pypi.conflicts import check_conflicts
 from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.packages.pypi.members_archive import RefusedArchive
@@ -152,3 +153,57 @@ def test_a_file_of_another_kind_of_package_is_in_the_way(folder: Folder) -> None
         with pytest.raises(LockError, match="google/__init__") as refused:
             check_conflicts([wheel], folder, TARGET, others={path: ("google-1-0.conda", digest)})
         assert refused.value.why[0] == "one is in google-1-0.conda"
+
+
+def _allowed(*names: str) -> Overwriting:
+    return Overwriting(frozenset(names), names)
+
+
+def test_a_later_wheel_may_overwrite_when_it_is_listed(folder: Folder) -> None:
+    """The one that is installed last decides; one that comes after it, and is not listed, may not."""
+    one, two, three = (folder.wheel({"LICENSE": name.encode()}, name=name) for name in ("one", "two", "three"))
+
+    check_conflicts([one, two], folder, TARGET, overwriting=_allowed("two"))
+    check_conflicts([one, three, two], folder, TARGET, overwriting=_allowed("three", "two"))
+
+    for order in ([two, one], [one, two, three]):
+        with pytest.raises(Conflict, match="LICENSE"):
+            check_conflicts(order, folder, TARGET, overwriting=_allowed("two"))
+
+
+def test_the_fix_is_a_list_that_settles_every_conflict(folder: Folder) -> None:
+    """What is listed already stays in its place; the error counts what else there is."""
+    files = [{"LICENSE": name.encode(), "tests/__init__.py": name.encode()} for name in ("a", "b", "c", "d")]
+    wheels = [folder.wheel(own, name=name) for own, name in zip(files, "abcd", strict=True)]
+
+    with pytest.raises(Conflict) as refused:
+        check_conflicts([*wheels[:2], wheels[3], wheels[2]], folder, TARGET, overwriting=_allowed("c"))
+
+    assert refused.value.code == "IW207"
+    assert refused.value.why == (
+        "one is in a-1.0-py3-none-any.whl",
+        "the other in b-1.0-py3-none-any.whl",
+        "2 of their files differ",
+        "1 other pair of packages, too",
+    )
+    assert refused.value.fix[-1].endswith('builder_options={"allow_overwrite": ["c", "b", "d"]}')
+    check_conflicts([wheels[0], wheels[2], wheels[1], wheels[3]], folder, TARGET, overwriting=_allowed("c", "b", "d"))
+
+
+def test_nobody_overwrites_a_folder(folder: Folder) -> None:
+    """A layer would take all of it away; no list is offered."""
+    one = folder.wheel({"google/x.py": b""}, name="one")
+    two = folder.wheel({"google": b""}, name="two")
+
+    with pytest.raises(Conflict, match="site-packages/google") as refused:
+        check_conflicts([one, two], folder, TARGET, overwriting=_allowed("two"))
+
+    assert "allow_overwrite" not in str(refused.value)
+
+
+def test_a_wheel_may_overwrite_a_file_of_another_kind_of_package(folder: Folder) -> None:
+    """A conda package's, which lies below."""
+    wheel = folder.wheel({"x.py": b"1"}, name="one")
+    others = {f"{TARGET.site_packages}/x.py": ("x-1-0.conda", "")}
+
+    check_conflicts([wheel], folder, TARGET, others=others, overwriting=_allowed("one"))

@@ -18,7 +18,7 @@ from imagewright.build.from_source.fetched import Fetched
 from imagewright.build.from_source.layers import Bench
 from imagewright.build.from_source.options import BuildOptions
 from imagewright.build.from_source.surroundings import PREFIX, Surroundings
-from imagewright.build.plan import allow_bad_record
+from imagewright.build.package_options import allow_bad_record
 from imagewright.build.records import Records
 from imagewright.build.run_step import StepRunner
 from imagewright.build.session import Session

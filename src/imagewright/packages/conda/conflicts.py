@@ -8,6 +8,8 @@ from imagewright.layer.planned import Inputs
 from imagewright.packages.conda.archive import open_package
 from imagewright.packages.conda.install import Placement, check_index, launchers, placed, post_link_script
 from imagewright.packages.conda.locked import LockedConda
+from imagewright.packages.overwriting import NOBODY, Conflict, Overwriting, refusal
+from imagewright.spec.names import normalized_name
 
 Content = tuple[object, ...]
 
@@ -19,23 +21,25 @@ class Claims:
         self._files: dict[str, tuple[str, Content | None]] = {}
         self._folders: dict[str, str] = {}
 
-    def take(self, package: str, path: str, content: Content | None) -> bool:
+    def take(self, package: str, path: str, content: Content | None, *, overwrite: bool = False) -> bool:
         """Whether the path was free; False when it has the same content already.
 
+        With ``overwrite`` it is free unless others have a folder there.
+
         Raises:
-            LockError: IW207: another package has something else there.
+            Conflict: IW207: another package has something else there.
         """
-        before = self._files.get(path)
+        before = None if overwrite else self._files.get(path)
         if before is not None:
             if content is None or before[1] != content:
-                raise _conflict(before[0], package, path)
+                raise Conflict(path, before[0], package, kind="conda ")
             return False
         if path in self._folders:
-            raise _conflict(self._folders[path], package, path)
+            raise Conflict(path, self._folders[path], package, kind="conda ", replaceable=False)
         folder = posixpath.dirname(path)
         while folder and folder not in self._folders:
             if folder in self._files:
-                raise _conflict(self._files[folder][0], package, folder)
+                raise Conflict(folder, self._files[folder][0], package, kind="conda ", replaceable=False)
             self._folders[folder] = package
             folder = posixpath.dirname(folder)
         self._files[path] = (package, content)
@@ -43,42 +47,58 @@ class Claims:
 
 
 def check_packages(
-    packages: Sequence[LockedConda], inputs: Inputs, placement: Placement, *, decided: Collection[str]
+    packages: Sequence[LockedConda],
+    inputs: Inputs,
+    placement: Placement,
+    *,
+    decided: Collection[str],
+    overwriting: Overwriting = NOBODY,
 ) -> None:
-    """Read what all packages say of their files. It is decided of those named what becomes of their scripts.
+    """Read what all packages say of their files, in the order in which they are installed.
+
+    It is decided of those named what becomes of their scripts.
 
     Raises:
-        LockError: IW207: two packages have different files for one path; IW210: one wants to run a script.
+        Conflict: IW207: two packages have different files for one path.
+        LockError: IW210: one wants to run a script.
         BuildError: IW303: a package cannot be read. Not every rule is looked at here: writing its layer does that.
     """
     claims = Claims()
     wanting: list[tuple[LockedConda, str]] = []
-    for locked in sorted(packages):
+    found: list[tuple[Conflict, str]] = []
+    for locked in packages:
+        name = normalized_name(locked.name)
+        overwrite = name in overwriting.packages
         with open_package(inputs.path(locked.file), locked.filename) as package:
             check_index(package, locked)
-            for path, entry in placed(package, placement).items():
-                if entry.kind != "directory":
-                    claims.take(locked.filename, path, entry.content)
+            contents: dict[str, Content | None] = {
+                path: entry.content for path, entry in placed(package, placement).items() if entry.kind != "directory"
+            }
             own = package.paths
-            for path, data in launchers(package, placement).items():
-                if path not in own:
-                    claims.take(locked.filename, path, (data,))
+            contents.update((path, (data,)) for path, data in launchers(package, placement).items() if path not in own)
+            for path, content in contents.items():
+                try:
+                    claims.take(locked.filename, path, content, overwrite=overwrite)
+                except Conflict as conflict:
+                    found.append((conflict, name))
             if (script := post_link_script(package)) is not None and locked.name not in decided:
                 wanting.append((locked, script))
+    if found:
+        raise refusal(found, overwriting)
     if wanting:
         raise _wants_to_run(wanting)
 
 
 def paths_of(packages: Iterable[LockedConda], inputs: Inputs, placement: Placement) -> dict[str, tuple[str, str]]:
-    """Every file below the prefix: its absolute path -> the package, and its sha256 in hex ("" where it is not told)."""
+    """Every file below the prefix, of the last package that has it: its absolute path -> the package, and its sha256 in hex ("" where it is not told)."""
     found: dict[str, tuple[str, str]] = {}
     for locked in packages:
         with open_package(inputs.path(locked.file), locked.filename) as package:
-            for path, entry in placed(package, placement).items():
-                digest = "" if entry.placeholder else entry.sha256
+            files = {
+                path: "" if entry.placeholder else entry.sha256 for path, entry in placed(package, placement).items()
+            }
+            for path, digest in {**dict.fromkeys(launchers(package, placement), ""), **files}.items():
                 found[f"{placement.prefix}/{path}"] = (locked.filename, digest)
-            for path in launchers(package, placement):
-                found.setdefault(f"{placement.prefix}/{path}", (locked.filename, ""))
     return found
 
 
@@ -99,12 +119,3 @@ def _wants_to_run(wanting: Sequence[tuple[LockedConda, str]]) -> LockError:
 def _listed(names: Iterable[str], most: int = 4) -> str:
     listed = list(names)
     return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "")
-
-
-def _conflict(first: str, second: str, path: str) -> LockError:
-    return LockError(
-        f"two conda packages have different files for {path}",
-        code="IW207",
-        why=(f"one is in {first}", f"the other in {second}"),
-        fix="leave one of them out, or take versions of them that can live together",
-    )
