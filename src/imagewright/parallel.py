@@ -4,7 +4,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -19,10 +18,6 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _NotBegun(Exception):
-    """An item that comes after a failure."""
-
-
 def run_all(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> list[R]:
     """``work`` on every item, at most ``jobs`` at once; results in the order of the items.
 
@@ -31,29 +26,29 @@ def run_all(work: Callable[[T], R], items: Iterable[T], *, jobs: int) -> list[R]
     waiting = list(items)
     if jobs <= 1 or len(waiting) <= 1:
         return [work(item) for item in waiting]
+    numbers = iter(range(len(waiting)))
+    lock = threading.Lock()
+    results: dict[int, R] = {}
+    failures: dict[int, BaseException] = {}
     stopped = threading.Event()
 
-    def begin(item: T) -> R:
-        if stopped.is_set():
-            raise _NotBegun
-        try:
-            return work(item)
-        except BaseException:
-            stopped.set()
-            raise
+    def run() -> None:
+        while not stopped.is_set():
+            with lock:
+                at = next(numbers, None)
+            if at is None:
+                return
+            try:
+                results[at] = work(waiting[at])
+            except BaseException as error:
+                failures[at] = error
+                stopped.set()
 
-    with ThreadPoolExecutor(max_workers=min(jobs, len(waiting)), thread_name_prefix="imagewright") as pool:
-        futures = [pool.submit(begin, item) for item in waiting]
-        try:
-            wait(futures, return_when=FIRST_EXCEPTION)
-        finally:
-            for future in futures:
-                future.cancel()
-        wait([future for future in futures if not future.cancelled()])
-        for future in futures:
-            if not future.cancelled() and not isinstance(future.exception(), _NotBegun):
-                future.result()
-        return [future.result() for future in futures]
+    with _threads(run, min(jobs, len(waiting)), stopped.set):
+        pass
+    if failures:
+        raise failures[min(failures)]
+    return [results[at] for at in range(len(waiting))]
 
 
 def run_graph(
@@ -75,49 +70,99 @@ def run_graph(
         for key in needs:
             results[key] = work(key, results)
         return results
+    begun: SimpleQueue[tuple[K, Mapping[K, R]] | None] = SimpleQueue()
+    ended: SimpleQueue[tuple[K, R] | BaseException] = SimpleQueue()
+    workers = min(jobs, len(needs))
+
+    def run() -> None:
+        while (task := begun.get()) is not None:
+            try:
+                ended.put((task[0], work(*task)))
+            except BaseException as error:
+                ended.put(error)
+
+    def stop() -> None:
+        for _ in range(workers):
+            begun.put(None)
+
     waiting = list(needs)
-    running: dict[Future[R], K] = {}
+    running = 0
     failed: BaseException | None = None
-    with ThreadPoolExecutor(max_workers=min(jobs, len(needs)), thread_name_prefix="imagewright") as pool:
+    with _threads(run, workers, stop):
         try:
             while running or (waiting and failed is None):
                 for key in [key for key in waiting if all(need in results for need in needs[key])]:
-                    if failed is None and len(running) < jobs:
+                    if failed is None and running < jobs:
                         waiting.remove(key)
-                        running[pool.submit(work, key, dict(results))] = key
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    key = running.pop(future)
-                    error = future.exception()
-                    if error is None:
-                        results[key] = future.result()
-                    else:
-                        failed = failed or error
+                        begun.put((key, dict(results)))
+                        running += 1
+                end = ended.get()
+                running -= 1
+                if isinstance(end, BaseException):
+                    failed = failed or end
+                else:
+                    results[end[0]] = end[1]
         except BaseException:
             interrupt()
             raise
+        finally:
+            stop()
     if failed is not None:
         raise failed
     return {key: results[key] for key in needs}
 
 
-@contextmanager
-def beside(work: Callable[[], R]) -> Iterator[Future[R]]:
-    """``work`` on a thread of its own while the body runs. Leaving the body waits for it and raises what it raised."""
-    future: Future[R] = Future()
+class Beside(Generic[R]):
+    """Work that a thread of its own does."""
 
-    def run() -> None:
+    def __init__(self, work: Callable[[], R]) -> None:
+        self._work = work
+        self._results: list[R] = []
+        self._failures: list[BaseException] = []
+        self._ended = threading.Event()
+
+    def run(self) -> None:
+        """Do it: what the thread calls."""
         try:
-            future.set_result(work())
+            self._results.append(self._work())
         except BaseException as error:
-            future.set_exception(error)
+            self._failures.append(error)
+        finally:
+            self._ended.set()
 
-    thread = threading.Thread(target=run, name="imagewright-beside", daemon=True)
-    thread.start()
+    def result(self) -> R:
+        """Wait for its end; what it returned, or raise what it raised."""
+        self._ended.wait()
+        if self._failures:
+            raise self._failures[0]
+        return self._results[0]
+
+
+@contextmanager
+def beside(work: Callable[[], R]) -> Iterator[Beside[R]]:
+    """``work`` on a thread of its own while the body runs. Leaving the body waits for it and raises what it raised."""
+    other = Beside(work)
+    with _threads(other.run, 1, lambda: None):
+        yield other
+    other.result()
+
+
+@contextmanager
+def _threads(run: Callable[[], None], count: int, stop: Callable[[], None]) -> Iterator[None]:
+    """So many threads run ``run`` while the body runs. Leaving it waits for them; when it is left by an error, or the
+    waiting is interrupted, ``stop`` is called first."""
+    threads = [threading.Thread(target=run, name="imagewright", daemon=True) for _ in range(count)]
+    for thread in threads:
+        thread.start()
     try:
-        yield future
-    finally:
-        thread.join()
-    future.result()
+        yield
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        stop()
+        for thread in threads:
+            thread.join()
+        raise
 
 
 SWITCH_SECONDS = 0.0001

@@ -11,8 +11,9 @@ import pytest
 from imagewright.build.destination import Place
 from imagewright.build.given import GivenLayer
 from imagewright.build.plan import Plan
-from imagewright.build.publish import Workshop, publish
+from imagewright.build.publish import publish
 from imagewright.build.records import Records
+from imagewright.build.workshop import Workshop
 from imagewright.errors import BuildError, CredentialsError
 from imagewright.events import BlobPushed, Event, ImagePublished, LayerReady
 from imagewright.layer.planned import InputFile, Inputs, Sink

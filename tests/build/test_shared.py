@@ -11,11 +11,12 @@ import pytest
 
 from imagewright.build.destination import Place
 from imagewright.build.plan import Plan
-from imagewright.build.publish import Workshop, publish
+from imagewright.build.publish import publish
 from imagewright.build.records import Records
 from imagewright.build.session import Session
 from imagewright.build.shared import TAG, SharedLayers, shared_layers
 from imagewright.build.shelf import Shelf
+from imagewright.build.workshop import Workshop
 from imagewright.dataclass import dataclass
 from imagewright.events import Event, LayerReady, Noted
 from imagewright.layer.planned import InputFile, Inputs, Sink
@@ -156,6 +157,18 @@ def test_many_layers_cost_no_more_requests_than_few(machines: list[Machine], reg
         counts.append(len(registry.requests))
 
     assert counts[0] == counts[1] <= 8
+
+
+def test_small_blobs_that_are_new_are_sent_without_a_question(machines: list[Machine], registry: FakeRegistry) -> None:
+    """One more layer costs: the image that has the others is asked for, two blobs and the manifest are sent, no more."""
+    machines[0].build("a", "b")
+    machines[0].build("a", "b", "c")
+
+    tagged = registry.requests.index(("PUT", "/v2/acme/one/manifests/a-b-c"))
+    asked = [path for method, path in registry.requests[:tagged] if method == "HEAD"]
+    sent = [method for method, _ in registry.requests[:tagged] if method in ("POST", "PUT")]
+    assert [path.rpartition("/")[0] for path in asked] == ["/v2/acme/one/manifests"]
+    assert sorted(sent) == ["POST", "POST", "PUT", "PUT"]
 
 
 def test_a_build_that_has_nothing_new_asks_for_nothing(machines: list[Machine], registry: FakeRegistry) -> None:

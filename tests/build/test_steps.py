@@ -13,11 +13,14 @@ from tests.sandbox.layers import Member, member, tar_of
 from tests.sandbox.small_images import base_members, busybox_layer
 
 from imagewright.build.commands import command_steps
+from imagewright.build.destination import Place
 from imagewright.build.plan import Plan
-from imagewright.build.publish import Workshop, publish
+from imagewright.build.publish import publish
 from imagewright.build.records import Records
 from imagewright.build.run_step import StepRunner, step_runner
+from imagewright.build.shared import SharedLayers
 from imagewright.build.step import GIVEN, SCRATCH, Origin, Step
+from imagewright.build.workshop import Workshop
 from imagewright.cli.errors_text import error_lines
 from imagewright.cli.terminal import Terminal
 from imagewright.errors import BuildError, SandboxError
@@ -34,6 +37,9 @@ from imagewright.sandbox.emulation import this_platform
 from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
+from imagewright.store.registry.repository import Repository
+from imagewright.testing.fake_registry import FakeRegistry
+from imagewright.transport import Transport
 
 __all__ = ["busybox_layer"]
 
@@ -151,6 +157,23 @@ def test_a_step_waits_for_what_it_lies_on_and_for_nothing_else(tmp_path: Path, b
     assert bench.said()[-1] == "x"
     assert "No such file" in bench.said()[0]
     assert bench.names(image, 2) == ["data/file"]
+
+
+def test_a_step_lies_on_layers_that_only_the_registry_has(tmp_path: Path, base: TarLayer) -> None:
+    """Another machine made the layer below: it is fetched for the step, and not made again."""
+    spec = ImageSpec(commands=["busybox cat /data/file"])
+    below = TarLayer("below", tar_of([member("data/file", b"x")]))
+    registry = FakeRegistry()
+    with registry.serve(), Transport(sleep=lambda seconds: None) as transport:
+        for machine, steps in (("first", ()), ("second", steps_of(spec, base, below))):
+            bench = Bench(tmp_path / machine)
+            repository = Repository(registry.place, "acme/demo", transport)
+            shared = SharedLayers(repository, tmp_path / machine, bench.events.append)
+            workshop = replace(bench.workshop, shared=shared)
+            publish(Plan("demo", (base, below, *steps), CONFIG), REFERENCE, workshop, Place(repository, machine))
+
+    assert bench.written() == ["run busybox cat /data/file"]
+    assert bench.said() == ["x"]
 
 
 def test_what_is_known_is_not_run_again(tmp_path: Path, base: TarLayer) -> None:

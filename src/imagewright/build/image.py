@@ -8,13 +8,14 @@ from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
 from imagewright.build.lock import Lock
 from imagewright.build.planned import planned
-from imagewright.build.publish import Workshop, publish
+from imagewright.build.publish import publish
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.build.shared import SharedLayers, shared_layers
 from imagewright.build.step import Step
 from imagewright.build.stepping import stepping_fields
+from imagewright.build.workshop import Workshop
 from imagewright.errors import IntegrityError, LockError, NetworkError, StoreError
 from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.image import Image

@@ -307,10 +307,13 @@ def project_file(directory: Path) -> Path | None:
 
 
 def _has_table(pyproject: Path) -> bool:
-    import tomllib
-
     try:
-        document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+        text = pyproject.read_text(encoding="utf-8")
+        if "imagewright" not in text:
+            return False  # the usual: nothing has to be parsed, nor the parser loaded
+        import tomllib
+
+        document = tomllib.loads(text)
     except (OSError, ValueError):
         return False  # whoever owns the file will be told by their own tools
     return "imagewright" in cast(dict[str, Any], document.get("tool", {}))

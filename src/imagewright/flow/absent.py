@@ -11,7 +11,6 @@ Not used where tasks run: there an absent package is an error.
 from __future__ import annotations
 
 import ast
-import importlib.abc
 import importlib.machinery
 import linecache
 import sys
@@ -140,8 +139,11 @@ def _error(name: str, used: str) -> UsageError:
     )
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a placeholder for an absent package that the user's own code imports."""
+class _Finder:
+    """Finds and loads a placeholder for an absent package that the user's own code imports.
+
+    It has the methods of importlib.abc's finders and loaders, and not their classes, which load importlib.resources.
+    """
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -155,7 +157,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
                 return None
         elif self._expected_to_fail():
             return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return importlib.machinery.ModuleSpec(name, self, is_package=True)  # type: ignore[arg-type]
 
     def create_module(self, spec: Any) -> ModuleType:
         """A module of which everything may be named."""

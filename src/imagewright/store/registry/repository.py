@@ -86,11 +86,14 @@ class Repository:
             data = b"".join(self._fetch(blob))
         yield data
 
-    def push(self, blob: Descriptor, chunks: Iterable[bytes]) -> None:
-        """Take a blob in, unless it is there. What can be iterated more than once is sent again when a try fails."""
+    def push(self, blob: Descriptor, chunks: Iterable[bytes], *, ask: bool = True) -> None:
+        """Take a blob in, unless it is there. What can be iterated more than once is sent again when a try fails.
+
+        Without ``ask`` a blob that is not known to be there is sent without asking for it first.
+        """
         with self._turn(blob.digest):
             begun = self._begun.pop(blob.digest, "")
-            if not begun and self._has(blob):
+            if blob.digest in self._present or (ask and not begun and self._has(blob)):
                 return
             if is_manifest(blob):
                 self._push_manifest(blob, b"".join(verified(blob, chunks, "what was to be pushed")), blob.digest)

@@ -1,0 +1,196 @@
+"""Every layer of a plan is made, once, and sent; the config goes along with the last of them."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+from imagewright.build.failed import keep_failed
+from imagewright.build.given import GivenLayer
+from imagewright.build.plan import Plan
+from imagewright.build.push import Pusher
+from imagewright.build.step import Step
+from imagewright.build.workshop import Workshop
+from imagewright.dataclass import dataclass
+from imagewright.errors import BuildError
+from imagewright.events import LayerReady
+from imagewright.layer.planned import PlannedLayer
+from imagewright.oci import media_types
+from imagewright.oci.descriptor import Layer
+from imagewright.oci.digest import Digest
+from imagewright.oci.image import Image
+from imagewright.parallel import run_graph
+
+if TYPE_CHECKING:
+    from imagewright.sandbox.rootfs import StoredLayer
+
+Task = tuple[Literal["recall", "make", "send", "config"], int]
+"""What one worker does at a time; the number is a layer's in the plan."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A layer of the image: whether it was written just now, and whether its bytes were sent."""
+
+    layer: Layer
+    written: bool
+    uploaded: bool
+
+
+class Carrier:
+    """Carries the layers of one plan. ``known`` are those that are in the local store, ``offered`` those that the registry has.
+
+    Making and sending are tasks of their own: so the last layer is sent while the config, which names every layer, is sent
+    as well, and what is known waits for the registry's word while what is missing is made.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        workshop: Workshop,
+        pusher: Pusher,
+        known: Mapping[Digest, Layer],
+        offered: Mapping[Digest, Layer],
+        assemble: Callable[[Sequence[Layer]], Image],
+    ) -> None:
+        self._plan, self._workshop, self._pusher = plan, workshop, pusher
+        self._known, self._offered, self._assemble = known, offered, assemble
+        self._made: dict[int, Layer] = {
+            at: layer for at, planned in enumerate(plan.layers) if (layer := self._there(planned)) is not None
+        }
+        self._sent: dict[int, bool] = {}
+        self._image: Image | None = None
+
+    def run(self) -> tuple[list[Carried], Image]:
+        """All layers, in the plan's order, and the image that they make."""
+        layers = self._plan.layers
+        written = [at for at in range(len(layers)) if at not in self._made]
+        steps = self._workshop.steps
+        stop = steps.stop if steps else lambda: None
+        run_graph(self._do, self._tasks(written), jobs=self._workshop.jobs, interrupt=stop)
+        assert self._image is not None
+        return [Carried(self._made[at], at in written, self._sent[at]) for at in range(len(layers))], self._image
+
+    def _there(self, planned: "PlannedLayer | GivenLayer | Step") -> Layer | None:
+        if isinstance(planned, GivenLayer):
+            return planned.layer
+        return self._known.get(planned.key) or self._offered.get(planned.key)
+
+    def _tasks(self, written: Sequence[int]) -> dict[Task, Sequence[Task]]:
+        """Each task and those that it needs; of the ones that are ready the first goes first.
+
+        Of the layers between two steps the biggest come first, so that the last worker does not end alone with one.
+        """
+        layers = self._plan.layers
+        tasks: dict[Task, Sequence[Task]] = {}
+        recalled: list[Task] = []
+        if not self._offered:
+            tasks["recall", 0] = ()
+            recalled = [("recall", 0)]
+        for at in self._order():
+            if at not in self._made:
+                below = range(at) if isinstance(layers[at], Step) else ()
+                tasks["make", at] = [("make", number) for number in below if number not in self._made]
+                tasks["send", at] = [("make", at)]
+            else:
+                tasks["send", at] = recalled
+        tasks["config", 0] = [("make", at) for at in written]
+        return tasks
+
+    def _order(self) -> list[int]:
+        order: list[int] = []
+        free: list[int] = []
+        for at, layer in enumerate(self._plan.layers):
+            if isinstance(layer, Step):
+                order += [*sorted(free, key=self._size), at]
+                free = []
+            else:
+                free.append(at)
+        return order + sorted(free, key=self._size)
+
+    def _size(self, at: int) -> int:
+        planned = self._plan.layers[at]
+        return -(planned.layer.descriptor.size if isinstance(planned, GivenLayer) else input_size(planned))
+
+    def _do(self, task: Task, done: Mapping[Task, None]) -> None:
+        kind, at = task
+        if kind == "make":
+            self._make(at)
+        elif kind == "send":
+            self._sent[at] = self._sent.get(at, False) or self._send(at)
+        elif kind == "recall":
+            self._pusher.recall(self._known.values())
+        else:
+            self._image = self._assemble([self._made[at] for at in range(len(self._plan.layers))])
+            self._pusher.send_config(self._image)
+
+    def _make(self, at: int) -> None:
+        planned = self._plan.layers[at]
+        assert not isinstance(planned, GivenLayer)
+        below = [self._made[number] for number in range(at)] if isinstance(planned, Step) else []
+        try:
+            self._made[at], self._sent[at] = _write(self._plan.name, planned, self._workshop, below, self._pusher)
+        except BuildError as error:
+            if isinstance(planned, Step):
+                keep_failed(self._plan, below, self._workshop.store, error)
+            raise
+
+    def _send(self, at: int) -> bool:
+        """Whether its bytes had to be sent."""
+        planned, layer, name = self._plan.layers[at], self._made[at], self._plan.name
+        if isinstance(planned, GivenLayer):
+            return self._pusher.carry_given(planned, name)
+        if planned.key in self._known:
+            _tell(name, planned, layer, "known", 0, self._workshop)
+            return self._pusher.push(layer.descriptor)
+        if planned.key in self._offered and self._workshop.shared is not None:
+            _tell(name, planned, layer, "registry", 0, self._workshop)
+            return self._pusher.carry_shared(layer.descriptor, self._workshop.shared.repository)
+        return self._pusher.push(layer.descriptor, new=True)
+
+
+def _write(
+    name: str, planned: PlannedLayer | Step, workshop: Workshop, below: Sequence[Layer], pusher: Pusher
+) -> tuple[Layer, bool]:
+    """Write a layer into the local store, and say whether it has been sent as well, which a large one is meanwhile."""
+    started = time.monotonic()
+    with workshop.store.ingest() as blob, pusher.meanwhile(blob, input_size(planned)) as out:
+        if isinstance(planned, Step):
+            if workshop.steps is None:
+                raise AssertionError("a plan with steps comes with what runs them")
+            stored = [_stored(layer, workshop) for layer in below]
+            diff_id = workshop.steps.run(name, planned, stored, workshop.inputs, out)
+        else:
+            diff_id = planned.write(workshop.inputs, out)
+        layer = Layer(blob.commit(media_types.LAYER_GZIP), diff_id)
+        workshop.records.remember(planned.key, layer)
+        _tell(name, planned, layer, "written", time.monotonic() - started, workshop)
+        return layer, pusher.finished(out, layer.descriptor)
+
+
+def _tell(
+    name: str,
+    planned: PlannedLayer | Step,
+    layer: Layer,
+    how: Literal["known", "written", "registry"],
+    seconds: float,
+    workshop: Workshop,
+) -> None:
+    workshop.listen(LayerReady(name, planned.title, layer.descriptor, how, input_size(planned), seconds))
+
+
+def _stored(layer: Layer, workshop: Workshop) -> "StoredLayer":
+    from imagewright.sandbox.rootfs import StoredLayer
+
+    def chunks() -> Iterator[bytes]:
+        blob = layer.descriptor
+        if not workshop.store.exists(blob):
+            # Whoever looks around after a failed step looks at what lies below it as well.
+            workshop.store.push(blob, workshop.fetch(blob))
+        return workshop.store.fetch(blob)
+
+    return StoredLayer(layer.diff_id, layer.descriptor.media_type, chunks)
+
+
+def input_size(planned: PlannedLayer | Step) -> int:
+    """In bytes: of all that a layer is made from."""
+    return sum(file.size for file in planned.inputs)
