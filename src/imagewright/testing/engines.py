@@ -51,8 +51,12 @@ def missing(*programs: str, root: bool = False) -> str:
 
 
 @contextmanager
-def dockerd() -> Iterator[Engine]:
-    """A Docker daemon without any network of its own, while the body runs. Builds need ``--network=host``."""
+def dockerd(path: str = "") -> Iterator[Engine]:
+    """A Docker daemon without any network of its own, while the body runs. Builds need ``--network=host``.
+
+    ``path`` is where it, containerd and runc are looked for, as PATH; "" is PATH itself.
+    """
+    path = path or os.environ.get("PATH", os.defpath)
     # The path of a unix socket has room for about 100 bytes, which a test's own folder may exceed.
     with tempfile.TemporaryDirectory(prefix="dockerd-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -60,7 +64,7 @@ def dockerd() -> Iterator[Engine]:
         with (folder / "log").open("wb") as log:
             daemon = subprocess.Popen(
                 [
-                    "dockerd",
+                    shutil.which("dockerd", path=path) or "dockerd",
                     f"--host={host}",
                     f"--data-root={folder}/data",
                     f"--exec-root={folder}/exec",
@@ -72,9 +76,10 @@ def dockerd() -> Iterator[Engine]:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "PATH": path},
             )
             try:
-                engine = Engine("docker", ("docker", f"--host={host}"), ())
+                engine = Engine("docker", (shutil.which("docker", path=path) or "docker", f"--host={host}"), ())
                 _wait_for(engine, daemon, folder / "log")
                 yield engine
             finally:
