@@ -1,10 +1,11 @@
-"""The option --update-golden, and the fixture that compares with golden files."""
+"""The option --update-golden, the fixture that compares with golden files, and what property tests do not judge: time."""
 
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -18,6 +19,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Let Ctrl-C be heard by the programs that tests start: a shell starts what runs in the background with it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Without this an example that takes over 200 ms fails: any does when the machine does something else for as long.
+    settings.register_profile("imagewright", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("imagewright")
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @given(value=values)
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_value_survives(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     """What is read is what was written, types included, and nothing of it was pickled that has a plain form."""
     folder = tmp_path_factory.mktemp("values")
@@ -142,7 +142,7 @@ def test_a_value_survives(tmp_path_factory: pytest.TempPathFactory, value: Any) 
 
 
 @given(value=values)
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_value_is_passed_on_undecoded(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     """An encoded value inside a list and a dict of plain ones is what it was, in the next folder too."""
     folder = tmp_path_factory.mktemp("values")

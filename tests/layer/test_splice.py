@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.layer.reading import Held, deflated
 
 from imagewright.layer.splice import BrokenStream, Deflated, pieces, whole
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=3000), before=st.integers(0, 50), level=st.integers(0, 9))
 def test_what_is_true_comes_back(data: bytes, before: int, level: int) -> None:
     """Wherever it lies in the file, and however it was compressed."""

@@ -99,7 +99,7 @@ def test_gnu_tar_and_gzip_read_it(encoder: Encoder, tmp_path: Path) -> None:
 
 
 @given(sizes=st.lists(st.integers(1, 200_000), max_size=6))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_way_content_is_cut_into_chunks_does_not_matter(sizes: list[int]) -> None:
     """The stored bytes depend on the content alone."""
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sandbox.layers import Member, folder, layer_of_tar, member, symlink, tar_of
 
@@ -102,7 +102,7 @@ def tree(root: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(layer_lists)
 def test_merged_layers_are_what_umoci_unpacks(layers: list[list[Member]]) -> None:
     """Kinds, modes, owners and contents of every path agree."""
@@ -121,7 +121,7 @@ def test_merged_layers_are_what_umoci_unpacks(layers: list[list[Member]]) -> Non
         assert tree(merged) == tree(umoci_unpacks(tars, Path(scratch)))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15)
 @given(layer_lists)
 def test_lookups_see_what_umoci_unpacks(layers: list[list[Member]]) -> None:
     """A lookup in the stack of folders finds exactly the files that are there when all is unpacked."""

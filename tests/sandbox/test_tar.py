@@ -41,7 +41,7 @@ def content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
     return file.read() if file else b""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(members, max_size=8), st.sampled_from([tarfile.PAX_FORMAT, tarfile.GNU_FORMAT]))
 def test_entries_are_those_of_the_standard_library(members: list[Member], form: int) -> None:
     """Whatever tarfile writes, in both formats in use, is read as tarfile reads it."""

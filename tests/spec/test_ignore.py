@@ -106,7 +106,6 @@ FILES = ["a.txt", "b.md", "x", "!x", "#y", "d/a.txt", "d/b.md", "d/e/a.txt", "d/
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
 )
 @given(st.lists(LINES, max_size=5), st.lists(LINES, max_size=3), st.sampled_from(["", "d"]))

@@ -48,7 +48,7 @@ def test_an_unknown_operator_is_refused() -> None:
 
 
 @pytest.mark.tool
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(one=VERSIONS, other=VERSIONS)
 def test_dpkg_says_the_same(program: Callable[[str], str], one: str, other: str) -> None:
     """Any two versions compare as ``dpkg --compare-versions`` compares them."""

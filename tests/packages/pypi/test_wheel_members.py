@@ -23,7 +23,7 @@ def _read(folder: Path, data: bytes) -> dict[str, bytes]:
         return {member.name: archive.read(member) for member in read_members(archive)}
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     files=st.dictionaries(
         st.from_regex(r"[a-z]{1,3}(/[a-z0-9._\u00e9]{4,9}){0,3}", fullmatch=True), st.binary(max_size=900)
