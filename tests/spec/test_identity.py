@@ -258,6 +258,28 @@ def test_a_wheel_named_by_its_path_matters(tmp_path: Path) -> None:
         _ = ImageSpec(packages=["./a.whl"], directory=tmp_path).digest
 
 
+@pytest.mark.parametrize("flag", ["-c {}", "-c{}", "--constraint {}", "--override={}", "-q --overrides {} --pre"])
+def test_constraints_and_overrides_of_pip_extra_args_matter(tmp_path: Path, flag: str) -> None:
+    """What they take in as well; a file that is not there is not asked for here, nor is one of the network."""
+    (tmp_path / "more.txt").write_text("numpy<2\n")
+    (tmp_path / "limits.txt").write_text("-c more.txt\nsix<2\n")
+
+    def spec(file: str = "limits.txt") -> ImageSpec:
+        return ImageSpec(pip_extra_args=flag.format(file), directory=tmp_path)
+
+    seen = {(spec().digest, spec().required)}
+    for name in ("limits.txt", "more.txt"):
+        with (tmp_path / name).open("a") as file:
+            file.write("idna<4\n")
+        seen.add((spec().digest, spec().required))
+    (tmp_path / "more.txt").unlink()
+    (tmp_path / "limits.txt").unlink()
+
+    assert len({digest for digest, _ in seen}) == len({required for _, required in seen}) == 3
+    assert spec().digest not in {digest for digest, _ in seen}
+    assert spec("https://example.com/limits.txt").digest == spec("https://example.com/limits.txt").digest
+
+
 def test_a_base_spec_counts_by_what_it_is(tmp_path: Path) -> None:
     """A base spec's files are content of what stands on it; its name and registry are not."""
     (tmp_path / "data").write_text("1")

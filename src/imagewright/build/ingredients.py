@@ -16,7 +16,7 @@ from imagewright.spec.identity import REQUIRING
 ANNOTATION: Final = "dev.imagewright.lock"
 VERSION = 1
 
-FILES: Final = frozenset({"requirements", "project", "local_packages"})
+FILES: Final = frozenset({"requirements", "project", "local_packages", "pip_extra_files"})
 """What a spec's content says of the files that name packages, beside the fields that do."""
 
 _QUERY = re.compile(r"([A-Za-z+]+://[^\s?#]+)\?[^\s#]*")

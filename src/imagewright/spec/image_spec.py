@@ -28,6 +28,7 @@ from imagewright.spec.requirements import (
     PROJECT_LOCKS,
     PYLOCK,
     kind_of,
+    spelled_extra_files,
     spelled_local,
     spelled_project,
     spelled_requirements,
@@ -425,6 +426,8 @@ class ImageSpec:
             content["requirements"] = spelled_requirements(file)
             if self.install_project:
                 content["project"] = spelled_project(file.parent)
+        if self.pip_extra_args and (extra := spelled_extra_files(self.pip_extra_args, self.directory)):
+            content["pip_extra_files"] = extra
         if any(local_channel(channel) is not None for channel in self.conda_channels):
             content["conda_channels"] = spelled_channels(self.conda_channels, self.directory)
         named = sorted({path for package in self.packages if (path := local_path(package))})

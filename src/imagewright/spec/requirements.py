@@ -1,4 +1,4 @@
-"""The files that ``requirements=`` stands for."""
+"""The files that ``requirements=`` and ``pip_extra_args=`` stand for."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ _LOCKED_FOLDER = {
     "poetry.lock": re.compile(r'(?m)^\[package\.source\]\ntype = "directory"\nurl = "(?P<path>[^"]+)"$'),
     PYLOCK: re.compile(r'(?m)(?:^directory = \{ ?|^\[packages\.directory\]\n)path = "(?P<path>[^"]+)"'),
 }
+_FILE_FLAGS = ("--constraint", "--constraints", "--override", "--overrides")
 _OPTIONS = re.compile(r"\s--|\s#")
 
 
@@ -88,6 +89,24 @@ def spelled_requirements(file: Path) -> list[list[object]]:
         _follow_project({"project": _parsed(file, block)}, file.parent, found)
     else:
         _follow(LINES, file, found)
+    return [[name, found[name]] for name in sorted(found)]
+
+
+def spelled_extra_files(text: str, folder: Path) -> list[list[object]]:
+    """The contents of the constraints and overrides that ``pip_extra_args`` names. What is missing is left to uv to say."""
+    import shlex
+
+    try:
+        words = shlex.split(text)
+    except ValueError:  # which the builder will say
+        words = []
+    named = [word[2:] for word in words if word.startswith("-c") and len(word) > 2]
+    named += [word.partition("=")[2] for word in words if word.partition("=")[0] in _FILE_FLAGS]
+    named += [value for flag, value in zip(words, words[1:]) if flag in ("-c", *_FILE_FLAGS)]
+    found: dict[str, object] = {}
+    for path in filter(None, named):
+        if (folder / path).is_file():
+            _follow(os.path.basename(path) if os.path.isabs(path) else os.path.normpath(path), folder / path, found)
     return [[name, found[name]] for name in sorted(found)]
 
 
