@@ -324,6 +324,10 @@ FIELDS = {
         needs=("apt_packages",),
         cells={"musl": NO_APT},
     ),
+    # 3 says that Python compares it with the source, which the commands might have changed.
+    "compile_bytecode": Field(
+        "True", lambda seen: (seen.main.facts["bytecode"], 3), needs=("packages", "pip_index", "commands")
+    ),
 }
 
 

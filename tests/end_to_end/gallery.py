@@ -44,6 +44,12 @@ def facts():
         except (ImportError, AttributeError):
             return ""
 
+    def flags(name):
+        try:
+            return open(import_module(name).__cached__, "rb").read(8)[4]
+        except (ImportError, AttributeError, OSError):
+            return ""
+
     files = {}
     for folder in ("/root", "/opt"):
         for name in sorted(os.listdir(folder)):
@@ -57,7 +63,7 @@ def facts():
         "packages": {one.metadata["Name"]: one.version for one in reversed(list(distributions()))},
         "origins": {name: origin(name) for name in ("alpha", "beta", "native")},
         "apt": [shutil.which("tree"), out("dpkg-query", "-W", "-f", "${db:Status-Abbrev}", "tree").strip()],
-        "conda": out("shell"), "channel": records[0]["channel"] if records else "",
+        "bytecode": flags("alpha"), "conda": out("shell"), "channel": records[0]["channel"] if records else "",
     })
 """
 

@@ -148,6 +148,7 @@ CONTENT: list[dict[str, Any]] = [
     {"user": "git"},
     {"workdir": "/git"},
     {"apt_snapshot": "2026-05-20"},
+    {"compile_bytecode": True},
 ]
 
 

@@ -166,6 +166,7 @@ def test_every_argument_of_flytekit_is_taken(tmp_path: Path) -> None:
         ({"copy": ["/etc/passwd"]}, "not below the folder", 'copy=["passwd"]'),
         ({"builder_options": [1]}, "is a list, not a dict", "builder_options="),
         ({"builder_config": {"a": object()}}, "is a object", "strings, numbers"),
+        ({"compile_bytecode": 1}, "neither True nor False", "compile_bytecode=True"),
         ({"install_project": "yes"}, "neither True nor False", "install_project=True"),
         ({"apt_snapshot": "2026-13-01"}, "is no day and no time in UTC", 'apt_snapshot="2026-05-20"'),
         ({"apt_snapshot": "yesterday"}, "is no day and no time in UTC", '"20260520T120000Z"'),

@@ -18,6 +18,7 @@ from imagewright.build.inputs import mirrors
 from imagewright.build.run_step import sandbox_for
 from imagewright.build.session import Session
 from imagewright.build.step import GIVEN, SCRATCH
+from imagewright.build.stepping import stepping_fields
 from imagewright.errors import BuildError, LockError
 from imagewright.oci.digest import hex_of
 from imagewright.packages.deb.apt import wanted_of
@@ -54,7 +55,7 @@ def plan_apt(
     """
     source, image = open_locked(below, base, session)
     _check_system(spec, base, tree_of(image, source, session, name=base.reference, keep=False)[0])
-    bubblewrap = sandbox_for(spec, session.cache_dir, base.target.platform)
+    bubblewrap = sandbox_for(spec, session.cache_dir, base.target.platform, stepping_fields(spec))
     blobs = Gathered(Layout(session.store_dir), source)
     layers = [
         StoredLayer(layer.diff_id, layer.descriptor.media_type, lambda blob=layer.descriptor: blobs.fetch(blob))  # type: ignore[misc]

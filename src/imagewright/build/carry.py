@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
+from imagewright.build.bytecode.layer import BytecodeLayer
 from imagewright.build.failed import keep_failed
 from imagewright.build.given import GivenLayer
+from imagewright.build.kinds import AnyLayer, OwnLayer
 from imagewright.build.plan import Plan
 from imagewright.build.push import Pusher
 from imagewright.build.step import Step
@@ -13,7 +15,6 @@ from imagewright.build.workshop import Workshop
 from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
 from imagewright.events import LayerReady
-from imagewright.layer.planned import PlannedLayer
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Layer
 from imagewright.oci.digest import Digest
@@ -64,13 +65,16 @@ class Carrier:
         """All layers, in the plan's order, and the image that they make."""
         layers = self._plan.layers
         written = [at for at in range(len(layers)) if at not in self._made]
-        steps = self._workshop.steps
-        stop = steps.stop if steps else lambda: None
-        run_graph(self._do, self._tasks(written), jobs=self._workshop.jobs, interrupt=stop)
+        run_graph(self._do, self._tasks(written), jobs=self._workshop.jobs, interrupt=self._stop)
         assert self._image is not None
         return [Carried(self._made[at], at in written, self._sent[at]) for at in range(len(layers))], self._image
 
-    def _there(self, planned: "PlannedLayer | GivenLayer | Step") -> Layer | None:
+    def _stop(self) -> None:
+        for running in (self._workshop.steps, self._workshop.compiler):
+            if running is not None:
+                running.stop()
+
+    def _there(self, planned: AnyLayer) -> Layer | None:
         if isinstance(planned, GivenLayer):
             return planned.layer
         return self._known.get(planned.key) or self._offered.get(planned.key)
@@ -78,9 +82,9 @@ class Carrier:
     def _tasks(self, written: Sequence[int]) -> dict[Task, Sequence[Task]]:
         """Each task and those that it needs; of the ones that are ready the first goes first.
 
-        Of the layers between two steps the biggest come first, so that the last worker does not end alone with one.
+        Of the layers between two steps the biggest come first, so that the last worker does not end alone with one. Bytecode, which
+        is nothing but work, is not in their way.
         """
-        layers = self._plan.layers
         tasks: dict[Task, Sequence[Task]] = {}
         recalled: list[Task] = []
         if not self._offered:
@@ -88,28 +92,37 @@ class Carrier:
             recalled = [("recall", 0)]
         for at in self._order():
             if at not in self._made:
-                below = range(at) if isinstance(layers[at], Step) else ()
-                tasks["make", at] = [("make", number) for number in below if number not in self._made]
+                tasks["make", at] = [("make", number) for number in self._below(at) if number not in self._made]
                 tasks["send", at] = [("make", at)]
             else:
                 tasks["send", at] = recalled
         tasks["config", 0] = [("make", at) for at in written]
         return tasks
 
+    def _below(self, at: int) -> Sequence[int]:
+        """The layers that one is made on: a step on all before it, bytecode on the interpreter's."""
+        layers = self._plan.layers
+        planned = layers[at]
+        if isinstance(planned, BytecodeLayer):
+            return [number for number in range(at) if layers[number].key in planned.compiling.on]
+        return range(at) if isinstance(planned, Step) else ()
+
     def _order(self) -> list[int]:
         order: list[int] = []
         free: list[int] = []
         for at, layer in enumerate(self._plan.layers):
             if isinstance(layer, Step):
-                order += [*sorted(free, key=self._size), at]
+                order += [*sorted(free, key=self._turn), at]
                 free = []
             else:
                 free.append(at)
-        return order + sorted(free, key=self._size)
+        return order + sorted(free, key=self._turn)
 
-    def _size(self, at: int) -> int:
+    def _turn(self, at: int) -> tuple[bool, int]:
         planned = self._plan.layers[at]
-        return -(planned.layer.descriptor.size if isinstance(planned, GivenLayer) else input_size(planned))
+        if isinstance(planned, BytecodeLayer):  # that of the library, which has no inputs, is among the biggest
+            return True, -sum(file.size for file in planned.inputs) or -(1 << 62)
+        return False, -(planned.layer.descriptor.size if isinstance(planned, GivenLayer) else input_size(planned))
 
     def _do(self, task: Task, done: Mapping[Task, None]) -> None:
         kind, at = task
@@ -126,7 +139,7 @@ class Carrier:
     def _make(self, at: int) -> None:
         planned = self._plan.layers[at]
         assert not isinstance(planned, GivenLayer)
-        below = [self._made[number] for number in range(at)] if isinstance(planned, Step) else []
+        below = [self._made[number] for number in self._below(at)]
         try:
             self._made[at], self._sent[at] = _write(self._plan.name, planned, self._workshop, below, self._pusher)
         except BuildError as error:
@@ -149,7 +162,7 @@ class Carrier:
 
 
 def _write(
-    name: str, planned: PlannedLayer | Step, workshop: Workshop, below: Sequence[Layer], pusher: Pusher
+    name: str, planned: OwnLayer, workshop: Workshop, below: Sequence[Layer], pusher: Pusher
 ) -> tuple[Layer, bool]:
     """Write a layer into the local store, and say whether it has been sent as well, which a large one is meanwhile."""
     started = time.monotonic()
@@ -159,6 +172,11 @@ def _write(
                 raise AssertionError("a plan with steps comes with what runs them")
             stored = [_stored(layer, workshop) for layer in below]
             diff_id = workshop.steps.run(name, planned, stored, workshop.inputs, out)
+        elif isinstance(planned, BytecodeLayer):
+            if workshop.compiler is None:
+                raise AssertionError("a plan with bytecode comes with what makes it")
+            stored = [_stored(layer, workshop) for layer in below]
+            diff_id = workshop.compiler.write(name, planned, stored, workshop.inputs, out)
         else:
             diff_id = planned.write(workshop.inputs, out)
         layer = Layer(blob.commit(media_types.LAYER_GZIP), diff_id)
@@ -169,7 +187,7 @@ def _write(
 
 def _tell(
     name: str,
-    planned: PlannedLayer | Step,
+    planned: OwnLayer,
     layer: Layer,
     how: Literal["known", "written", "registry"],
     seconds: float,
@@ -191,6 +209,8 @@ def _stored(layer: Layer, workshop: Workshop) -> "StoredLayer":
     return StoredLayer(layer.diff_id, layer.descriptor.media_type, chunks)
 
 
-def input_size(planned: PlannedLayer | Step) -> int:
-    """In bytes: of all that a layer is made from."""
+def input_size(planned: OwnLayer) -> int:
+    """In bytes: of all that goes into a layer. Bytecode holds nothing of what it is made from."""
+    if isinstance(planned, BytecodeLayer):
+        return 0
     return sum(file.size for file in planned.inputs)

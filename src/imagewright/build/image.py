@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from imagewright.build.compatible import check_compatible, check_conda, conda_digest, is_compatible, wheels_digest
 from imagewright.build.destination import Place, place_of
 from imagewright.build.inputs import downloads
+from imagewright.build.kinds import OwnLayer
 from imagewright.build.lock import Lock
 from imagewright.build.planned import planned
 from imagewright.build.publish import publish
@@ -13,11 +14,9 @@ from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.build.shared import SharedLayers, shared_layers
-from imagewright.build.step import Step
-from imagewright.build.stepping import stepping_fields
+from imagewright.build.stepping import compiles, stepping_fields
 from imagewright.build.workshop import Workshop
 from imagewright.errors import IntegrityError, LockError, NetworkError, StoreError
-from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.image import Image
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -26,6 +25,7 @@ from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
 
 if TYPE_CHECKING:
+    from imagewright.build.bytecode.compiler import Compiler
     from imagewright.build.run_step import StepRunner
 
 
@@ -68,7 +68,7 @@ def make_image(
             raise
         spec.check_unchanged()
 
-    def prepare(missing: Sequence[PlannedLayer | Step]) -> None:
+    def prepare(missing: Sequence[OwnLayer]) -> None:
         files = [file for layer in missing for file in layer.inputs]
         if any(wheel.source is not None for wheel in lock.environment):
             if not is_compatible(
@@ -89,6 +89,7 @@ def make_image(
         base=_origin(made.base),
         shared=shared,
         steps=steps,
+        compiler=compiler_of(spec, lock.target.platform, session),
     )
     compatible = (wheels_digest(spec, lock),) if lock.environment else ()
     if lock.conda_environment is not None:
@@ -117,6 +118,16 @@ def step_runner_of(spec: ImageSpec, platform: Platform, session: Session) -> "St
     from imagewright.build.run_step import step_runner
 
     return step_runner(spec, session.cache_dir, session.listen, platform, session.environ)
+
+
+def compiler_of(spec: ImageSpec, platform: Platform, session: Session) -> "Compiler | None":
+    """What makes the spec's bytecode for a platform; None when it wants none. Whether it can is asked once some is missing."""
+    if not compiles(spec):
+        return None
+    from imagewright.build.bytecode.compiler import Compiler
+    from imagewright.build.run_step import sandbox_for
+
+    return Compiler(session.rootfs_dir, lambda: sandbox_for(spec, session.cache_dir, platform, ("compile_bytecode",)))
 
 
 def _origin(base: BlobSource | None) -> BlobSource | None:

@@ -5,9 +5,11 @@ from dataclasses import field
 
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.budget import share_layers
+from imagewright.build.bytecode.layer import BytecodeLayer
 from imagewright.build.container_config import annotations_of, config_of
 from imagewright.build.given import GivenLayer
 from imagewright.build.ingredients import ANNOTATION, annotation
+from imagewright.build.kinds import AnyLayer, OwnLayer
 from imagewright.build.lock import Lock
 from imagewright.build.package_options import allow_bad_record, allow_overwrite
 from imagewright.build.step import Step
@@ -28,7 +30,7 @@ class Plan:
     """An image that is decided, not made. ``name`` is the spec's. A `Step` lies on all layers before it."""
 
     name: str
-    layers: tuple[PlannedLayer | GivenLayer | Step, ...]
+    layers: tuple[AnyLayer, ...]
     config: ImageConfig
     annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -38,10 +40,12 @@ class Plan:
         return tuple(_history(layer) for layer in self.layers)
 
 
-def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, ...]) -> Plan:
-    """The image of this lock: the base, Debian packages, the environment, the wheels, the user's own files, the commands.
+def plan(
+    spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, ...], *, commands_above: bool = False
+) -> Plan:
+    """The image of this lock: the base, Debian packages, the environment, the wheels and their bytecode, the user's own files, the commands.
 
-    ``below`` is the base's plan, ``sources`` are the layers of the files.
+    ``below`` is the base's plan, ``sources`` are the layers of the files. ``commands_above``: an image on this one runs some.
     """
     config = config_of(spec, lock.target, _base_config(lock, below))
     wheels: list[PlannedLayer] = [
@@ -49,12 +53,26 @@ def plan(spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, 
         for group in share_layers(lock.wheels, last=allow_overwrite(spec))
     ]
     packages = _with_conda((*below.layers, *_apt(spec, lock, below)), spec, lock, config)
-    layers = (*packages, *_environment(lock), *wheels, *sources)
+    bytecode = _bytecode(spec, lock, config, packages, commands_above=commands_above)
+    layers = (*packages, *_environment(lock), *wheels, *bytecode, *sources)
     return Plan(
         spec.name,
         (*layers, *_commands(spec, config, [layer.key for layer in layers])),
         config,
         {**annotations_of(spec, below.annotations), ANNOTATION: annotation(spec, lock)},
+    )
+
+
+def _bytecode(
+    spec: ImageSpec, lock: Lock, config: ImageConfig, below: Sequence[AnyLayer], *, commands_above: bool
+) -> tuple[BytecodeLayer, ...]:
+    if not spec.compile_bytecode:
+        return ()
+    from imagewright.build.bytecode.planned import bytecode_layers  # not loaded for an image without any
+
+    steps = commands_above or bool(spec.commands) or any(isinstance(layer, Step) for layer in below)
+    return bytecode_layers(
+        lock, config, below, steps=steps, allow_bad_record=allow_bad_record(spec), last=allow_overwrite(spec)
     )
 
 
@@ -66,9 +84,7 @@ def _apt(spec: ImageSpec, lock: Lock, below: Plan) -> tuple[Step, ...]:
     return apt_steps(spec, lock.apt, [layer.key for layer in below.layers])
 
 
-def _with_conda(
-    layers: tuple[PlannedLayer | GivenLayer | Step, ...], spec: ImageSpec, lock: Lock, config: ImageConfig
-) -> tuple[PlannedLayer | GivenLayer | Step, ...]:
+def _with_conda(layers: tuple[AnyLayer, ...], spec: ImageSpec, lock: Lock, config: ImageConfig) -> tuple[AnyLayer, ...]:
     if lock.conda is None:
         return layers
     from imagewright.build.conda import conda_layers, post_link_steps
@@ -122,13 +138,13 @@ def _environment(lock: Lock) -> tuple[PlannedLayer, ...]:
             return ()
 
 
-def _history(layer: PlannedLayer | GivenLayer | Step) -> HistoryEntry:
+def _history(layer: AnyLayer) -> HistoryEntry:
     if isinstance(layer, GivenLayer):
         return HistoryEntry(layer.title or "base image")
     return HistoryEntry(f"imagewright: {layer.title}", _comment(layer))
 
 
-def _comment(layer: PlannedLayer | Step) -> str:
+def _comment(layer: OwnLayer) -> str:
     if not isinstance(layer, Step):
         return ""
     return "in a sandbox, with the network" if layer.network else "in a sandbox, without a network"

@@ -19,8 +19,10 @@ class Planned:
     base: BlobSource | None
 
 
-def planned(spec: ImageSpec, lock: Lock, session: Session) -> Planned:
+def planned(spec: ImageSpec, lock: Lock, session: Session, *, commands_above: bool = False) -> Planned:
     """The plan of a spec. A base that is a spec is planned first: its layers lie below ours.
+
+    ``commands_above``: commands of an image on this one run after all that it has.
 
     Raises:
         SpecError: A file that the spec names is not there.
@@ -37,6 +39,8 @@ def planned(spec: ImageSpec, lock: Lock, session: Session) -> Planned:
             below = image_base(lock.base, image)
         case LockedSpec():
             assert isinstance(spec.base_image, ImageSpec)
-            parent = planned(spec.base_image, lock.base.lock, session)
+            above = commands_above or bool(spec.commands or spec.apt_packages)
+            parent = planned(spec.base_image, lock.base.lock, session, commands_above=above)
             below, base = parent.plan, parent.base
-    return Planned(plan(spec, lock, below, source_layers(spec, lock.code_folder)), base)
+    sources = source_layers(spec, lock.code_folder)
+    return Planned(plan(spec, lock, below, sources, commands_above=commands_above), base)

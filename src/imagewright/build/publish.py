@@ -6,17 +6,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TypeGuard
 
+from imagewright.build.bytecode.layer import BytecodeLayer
 from imagewright.build.carry import Carrier, input_size
 from imagewright.build.destination import Place, local_tag
 from imagewright.build.failed import forget_failed
 from imagewright.build.given import GivenLayer
+from imagewright.build.kinds import AnyLayer, OwnLayer
 from imagewright.build.plan import Plan
 from imagewright.build.push import Pusher
 from imagewright.build.source import SourceLayer
 from imagewright.build.step import Step
 from imagewright.build.workshop import Workshop
 from imagewright.events import ImagePublished
-from imagewright.layer.planned import InputFile, Inputs, PlannedLayer
+from imagewright.layer.planned import InputFile, Inputs
 from imagewright.oci.descriptor import Layer
 from imagewright.oci.digest import Digest
 from imagewright.oci.image import Image, assemble
@@ -34,7 +36,7 @@ def publish(
     destination: Place | None,
     *,
     check: Callable[[], None] = lambda: None,
-    prepare: Callable[[Sequence[PlannedLayer | Step]], None] = lambda missing: None,
+    prepare: Callable[[Sequence[OwnLayer]], None] = lambda missing: None,
     compatible: Collection[Digest] = (),
     tag: bool = True,
 ) -> Image:
@@ -61,6 +63,8 @@ def publish(
     there = known.keys() | offered.keys()
     missing = [planned for planned in own if planned.key not in there]
     prepare(missing)
+    if workshop.compiler is not None and any(isinstance(planned, BytecodeLayer) for planned in missing):
+        workshop.compiler.check()
     if workshop.steps is not None:
         workshop.steps.check(plan.name, [planned for planned in missing if isinstance(planned, Step)])
     with quick_switches(), _downloads(missing, workshop.inputs, check):
@@ -104,29 +108,29 @@ def publish(
     return image
 
 
-def _offered(
-    own: Sequence[PlannedLayer | Step], known: Mapping[Digest, Layer], workshop: Workshop
-) -> Mapping[Digest, Layer]:
+def _offered(own: Sequence[OwnLayer], known: Mapping[Digest, Layer], workshop: Workshop) -> Mapping[Digest, Layer]:
     """The layers that are not here, and that the registry has."""
     if workshop.shared is None:
         return {}
     return workshop.shared.layers(planned.key for planned in own if planned.key not in known and _sharable(planned))
 
 
-def _sharable(planned: PlannedLayer | GivenLayer | Step) -> TypeGuard[PlannedLayer | Step]:
+def _sharable(planned: AnyLayer) -> TypeGuard[OwnLayer]:
     """Whether the layer may be of use to others: the user's own files are of this image alone."""
     return not isinstance(planned, (GivenLayer, SourceLayer))
 
 
-def _known(planned: PlannedLayer | Step, workshop: Workshop) -> Layer | None:
+def _known(planned: OwnLayer, workshop: Workshop) -> Layer | None:
     layer = workshop.records.find(planned.key)
     return layer if layer is not None and workshop.store.exists(layer.descriptor) else None
 
 
 @contextmanager
-def _downloads(missing: list[PlannedLayer | Step], inputs: Inputs, check: Callable[[], None]) -> Iterator[None]:
+def _downloads(missing: list[OwnLayer], inputs: Inputs, check: Callable[[], None]) -> Iterator[None]:
     """Fetch what the missing layers are made from ahead of the workers, so that they seldom wait for the network."""
-    files = [file for planned in sorted(missing, key=input_size, reverse=True) for file in planned.inputs]
+    files = list(
+        dict.fromkeys(file for planned in sorted(missing, key=input_size, reverse=True) for file in planned.inputs)
+    )
     failed = threading.Event()
 
     def fetch(file: InputFile) -> None:

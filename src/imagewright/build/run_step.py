@@ -244,16 +244,15 @@ def step_runner(
     """
     if not stepping_fields(spec):
         return None
-    return StepRunner(cache, sandbox_for(spec, cache, platform), listen, environ)
+    return StepRunner(cache, sandbox_for(spec, cache, platform, stepping_fields(spec)), listen, environ)
 
 
-def sandbox_for(spec: ImageSpec, cache: Path, platform: Platform) -> Bubblewrap:
-    """The bwrap that makes sandboxes for a spec and runs a platform's programs, once it is known that it can.
+def sandbox_for(spec: ImageSpec, cache: Path, platform: Platform, fields: Sequence[str]) -> Bubblewrap:
+    """The bwrap that makes sandboxes for these fields of a spec and runs a platform's programs, once it is known that it can.
 
     Raises:
         SandboxError: IW601 or IW603, it cannot, and these fields need one.
     """
-    fields = stepping_fields(spec)
     if why := cannot_run(platform):
         raise SandboxError(
             f"image {spec.name!r} for {platform} cannot be made on this machine: {' and '.join(fields)} "

@@ -14,6 +14,7 @@ from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
 
 if TYPE_CHECKING:
+    from imagewright.build.bytecode.compiler import Compiler
     from imagewright.build.run_step import StepRunner
 
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class Workshop:
     """Where layers are made: the local store, the records of what was made, and the files that they are made from.
 
-    ``base`` is where the layers of a base image are. ``steps`` runs the plan's steps; a plan without any needs none.
+    ``base`` is where the layers of a base image are. ``steps`` runs the plan's steps, and ``compiler`` makes its bytecode: a plan
+    without any needs none.
     """
 
     store: Layout
@@ -32,6 +34,7 @@ class Workshop:
     base: BlobSource | None = None
     shared: SharedLayers | None = None
     steps: "StepRunner | None" = None
+    compiler: "Compiler | None" = None
 
     def fetch(self, blob: Descriptor) -> Iterator[bytes]:
         """The bytes of a layer, wherever it is."""

@@ -5,17 +5,16 @@ from typing import Any, Literal
 
 from imagewright.build.destination import target_reference
 from imagewright.build.given import GivenLayer
+from imagewright.build.kinds import AnyLayer
 from imagewright.build.lock_check import check_lock_files
 from imagewright.build.planned import planned
 from imagewright.build.records import Records
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
-from imagewright.build.step import Step
 from imagewright.builders.existing import existing
 from imagewright.builders.native import check_supported
 from imagewright.cli.terminal import clean, many, size_text
 from imagewright.dataclass import dataclass
-from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.digest import Digest, hex_of
 from imagewright.oci.reference import Reference
 from imagewright.spec import ImageSpec
@@ -59,17 +58,19 @@ def describe(spec: ImageSpec, session: Session) -> DryRun:
     exists = existing(spec, reference, session) is not None
     rows: list[Row] = []
     seen: set[Digest] = set()
+    wanted: set[Digest] = set()
     for platform in platforms:
         lock = lock_of(spec, platform, session, upgrade=session.upgrade)
         for layer in planned(spec, lock, session).plan.layers:
-            how, size = _fate(layer, session)
+            how, size = _fate(layer, session, wanted)
             # What another platform has as well is made once.
             rows.append(Row(layer.title or "base image", "known" if layer.key in seen else how, size, str(platform)))
             seen.add(layer.key)
     return DryRun(spec.name, reference, exists, tuple(rows))
 
 
-def _fate(planned: PlannedLayer | Step | GivenLayer, session: Session) -> tuple[How, int]:
+def _fate(planned: AnyLayer, session: Session, wanted: set[Digest]) -> tuple[How, int]:
+    """``wanted`` are the files that layers before it have downloaded: bytecode is made of its wheels' files."""
     if isinstance(planned, GivenLayer):
         return "base", planned.layer.descriptor.size
     layer = Records(session.layers_dir).find(planned.key)
@@ -79,9 +80,11 @@ def _fate(planned: PlannedLayer | Step | GivenLayer, session: Session) -> tuple[
         file
         for file in planned.inputs
         if not file.url.startswith(("file:", "channel:"))
+        and file.digest not in wanted
         and not (session.files_dir / "sha256" / hex_of(file.digest)).exists()
     ]
     if missing:
+        wanted.update(file.digest for file in missing)
         return "download", sum(file.size for file in missing)
     return "write", sum(file.size for file in planned.inputs)
 

@@ -252,6 +252,17 @@ Remove the file at the end of the same command, or let the program read `/run/se
 `curl --netrc-file /run/secrets/netrc`, `git -c credential.helper='store --file=/run/secrets/git-credentials' clone ...`.""",
     ),
     Explanation(
+        "IW307",
+        "bytecode cannot be compiled",
+        """\
+With `compile_bytecode=True` the image's own Python compiles the packages, in a sandbox and without a network.
+It did not end well: it was killed, mostly for want of memory, or it cannot be started.
+A source that is no Python for this interpreter is no error: it has no bytecode then.""",
+        """\
+Build again when other work on the machine is done; what was finished is kept.
+Without `compile_bytecode` the image is the same but for its start, which takes longer.""",
+    ),
+    Explanation(
         "IW310",
         "a task failed",
         """\

@@ -314,6 +314,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "builder_config": _options,
     "install_project": _flag,
     "apt_snapshot": _apt_snapshot,
+    "compile_bytecode": _flag,
     **CONTAINER_CHECKS,
     "secrets": secret_sources,
 }

@@ -82,6 +82,7 @@ _SPELLINGS: dict[str, Callable[[Any], Any]] = {
     "user": str,
     "workdir": str,
     "apt_snapshot": str,
+    "compile_bytecode": bool,
 }
 
 

@@ -96,6 +96,7 @@ class ImageSpec:
     user: str | None
     workdir: str | None
     apt_snapshot: str | None
+    compile_bytecode: bool
     forced: bool = field(compare=False)
     where: Where = field(compare=False)
     directory: Path = field(compare=False)
@@ -139,6 +140,7 @@ class ImageSpec:
         user: str | int | None = None,
         workdir: File | None = None,
         apt_snapshot: str | date | None = None,
+        compile_bytecode: bool | None = None,
         forced: bool = False,
         where: Where = place.NOWHERE,
         directory: Path | None = None,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from imagewright.build.bytecode.compiler import Compiler
 from imagewright.build.commands import EPOCH, command_timeout
 from imagewright.build.download import Downloads
 from imagewright.build.from_source import backend
@@ -79,7 +80,8 @@ class SandboxedBuild:
                 raise StoreError(f"cannot write {rootfs.folder}", why=str(error)) from error
             try:
                 steps = StepRunner(self._session.cache_dir, bubblewrap, self._session.listen)
-                bench = Bench(store, Records(self._session.layers_dir), self._inputs, steps)
+                compiler = Compiler(self._session.rootfs_dir, lambda: bubblewrap)
+                bench = Bench(store, Records(self._session.layers_dir), self._inputs, steps, compiler)
                 prepared = Prepared(self._spec, self._session, self._target, self._options, title, bench, rootfs)
                 prepared.enter(bubblewrap, work, fetched, contents)
                 yield prepared

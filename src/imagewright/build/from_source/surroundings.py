@@ -5,13 +5,11 @@ from dataclasses import replace
 
 from imagewright.build.apt import apt_steps
 from imagewright.build.base.opened import origin
-from imagewright.build.given import GivenLayer
+from imagewright.build.kinds import AnyLayer
 from imagewright.build.lock import Lock
 from imagewright.build.planned import planned
 from imagewright.build.session import Session
-from imagewright.build.step import Step
 from imagewright.dataclass import dataclass
-from imagewright.layer.planned import PlannedLayer
 from imagewright.oci.digest import Digest
 from imagewright.packages.deb.locked import LockedDeb
 from imagewright.packages.target import Target
@@ -26,7 +24,7 @@ PREFIX = "/opt/imagewright-build"
 class Surroundings:
     """The layers of a base, and where those of somebody else's image are."""
 
-    layers: tuple[PlannedLayer | GivenLayer | Step, ...]
+    layers: tuple[AnyLayer, ...]
     source: BlobSource | None
 
     @property
@@ -71,6 +69,7 @@ def _bare(spec: ImageSpec) -> ImageSpec:
         source_root=None,
         source_copy_mode=None,
         install_project=False,
+        compile_bytecode=False,
         pip_extra_args=None,
         entrypoint=None,
         env={},

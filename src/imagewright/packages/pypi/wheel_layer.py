@@ -1,5 +1,7 @@
 """A layer made of wheels: one that is big, or a group of small ones."""
 
+from collections.abc import Iterable
+
 from imagewright.dataclass import dataclass
 from imagewright.layer import writer
 from imagewright.layer.encoder import Stored
@@ -45,8 +47,7 @@ class WheelLayer:
     @property
     def title(self) -> str:
         """``numpy 2.3.5``, or the first few of a group."""
-        names = [f"{wheel.name} {wheel.version}" for wheel in sorted(self.wheels)]
-        return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
+        return titled(self.wheels)
 
     @property
     def inputs(self) -> tuple[InputFile, ...]:
@@ -63,3 +64,9 @@ class WheelLayer:
         from imagewright.packages.pypi.wheel_writer import write_wheels  # 25 ms that known layers do not pay
 
         return write_wheels(sorted(self.wheels), self.target, self.allow_bad_record, inputs, out, encoder=_ENCODER)
+
+
+def titled(wheels: Iterable[LockedWheel]) -> str:
+    """``numpy 2.3.5``, or the first few of a group."""
+    names = [f"{wheel.name} {wheel.version}" for wheel in sorted(wheels)]
+    return ", ".join(names) if len(names) <= 4 else f"{', '.join(names[:3])} and {len(names) - 3} more"
