@@ -33,7 +33,8 @@ class NativeInstall:
         self, files: Mapping[str, Path], stack: "Stack", upper: Path, given: Path, is_harmless: TryOut
     ) -> tuple[str, ...] | None:
         """As `Beforehand` says."""
-        from imagewright.packages.deb.native import ForDpkg, unpack_natively  # for an image with such a step alone
+        from imagewright.packages.deb.for_dpkg import ForDpkg  # both for an image with such a step alone
+        from imagewright.packages.deb.native import unpack_natively
 
         paths = {deb.name: files[file_name(deb)] for deb in self.debs}
 

@@ -10,9 +10,10 @@ from tests.end_to_end.debs import LocalArchive, local_archive
 from imagewright.errors import BuildError
 from imagewright.layer.planned import InputFile
 from imagewright.oci.digest import digest_of
+from imagewright.packages.deb.for_dpkg import ForDpkg
 from imagewright.packages.deb.layout import DPKG_CONF
 from imagewright.packages.deb.locked import LockedDeb
-from imagewright.packages.deb.native import ForDpkg, unpack_natively
+from imagewright.packages.deb.native import unpack_natively
 from imagewright.packages.deb.prepared import Prepared
 from imagewright.sandbox.stack import Stack
 
