@@ -19,6 +19,7 @@ from imagewright.layer.read import uncompressed
 from imagewright.oci.digest import DiffID, digest_of, hex_of
 from imagewright.parallel import cores, run_all
 from imagewright.sandbox.merge import merge
+from imagewright.sandbox.spread import spread
 from imagewright.sandbox.stack import OPTIONS_LIMIT, Stack, options_size
 from imagewright.sandbox.tar import BadTar, TarReader, TarSource
 from imagewright.sandbox.unpack import Refused, Unpacked, remove, unpack
@@ -153,6 +154,7 @@ class Rootfs:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._folder.stat().st_mode & 0o077:
             self._folder.chmod(0o700)
+        spread(str(self._folder))
 
     def _records(self) -> Iterator[tuple[str, _Record]]:
         if self._folder.is_dir():
