@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from imagewright.parallel import Relay, beside, quick_switches, run_all, run_graph
+from imagewright.parallel import InOrder, Relay, beside, quick_switches, run_all, run_graph
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -122,3 +122,54 @@ def test_quick_switches_end_with_the_last_body() -> None:
 
     assert between < own
     assert sys.getswitchinterval() == own
+
+
+def test_calls_beside_are_made_in_their_order() -> None:
+    """By one thread, which is not the one that hands on; all are made when the body is left."""
+    made: list[tuple[int, bool]] = []
+    here = threading.get_ident()
+
+    with InOrder[int](limit=2) as calls:
+        assert not calls.begun
+        for number in range(100):
+            calls.hand_on(lambda number: made.append((number, threading.get_ident() == here)), number)
+
+    assert made == [(number, False) for number in range(100)]
+
+
+def test_a_call_that_fails_stops_whoever_hands_on() -> None:
+    """What it raised is raised there, or at the end of the body; later calls are not made."""
+    made: list[int] = []
+
+    def call(number: int) -> None:
+        if number == 3:
+            raise LookupError(number)
+        made.append(number)
+
+    def many() -> None:
+        with InOrder[int](limit=1) as calls:
+            for number in range(1000):
+                calls.hand_on(call, number)
+
+    with pytest.raises(LookupError, match="3"):
+        many()
+    with pytest.raises(LookupError, match="3"), InOrder[int]() as calls:
+        calls.hand_on(call, 3)
+
+    assert made == [0, 1, 2]
+
+
+def test_an_error_of_the_body_comes_out() -> None:
+    """The thread beside ends all the same, once it has made the calls that wait."""
+    made: list[int] = []
+
+    def work() -> None:
+        with InOrder[int]() as calls:
+            for number in range(5):
+                calls.hand_on(made.append, number)
+            raise KeyError("body")
+
+    with pytest.raises(KeyError, match="body"):
+        work()
+
+    assert made == [0, 1, 2, 3, 4]

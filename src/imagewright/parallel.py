@@ -4,13 +4,15 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
+from types import TracebackType
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 K = TypeVar("K")
+A = TypeVar("A")
 
 
 def cores() -> int:
@@ -208,3 +210,57 @@ class Relay(Generic[T]):
         while (item := self._queue.get()) is not None:
             self._room.release()
             yield item
+
+
+class InOrder(Generic[A]):
+    """Calls made by one thread beside, in their order; inside a ``with``. Safe to share between threads.
+
+    The thread begins with the first call. While ``limit`` of them are on their way, whoever hands on another one waits.
+    What a call raises is raised where the next one is handed on, and when the ``with`` is left; the calls behind it are
+    dropped.
+    """
+
+    def __init__(self, limit: int = 16) -> None:
+        self._calls: Relay[tuple[Callable[[A], object], A]] = Relay(limit)
+        self._stack = ExitStack()
+        self._begin = threading.Lock()
+        self._begun = False
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> "InOrder[A]":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+
+    @property
+    def begun(self) -> bool:
+        """Whether there was a call."""
+        return self._begun
+
+    def hand_on(self, call: Callable[[A], object], argument: A) -> None:
+        """Have ``call(argument)`` made after all that was handed on before."""
+        if self._failure is not None:
+            raise self._failure
+        if not self._begun:
+            self._start()
+        self._calls.put((call, argument))
+
+    def _start(self) -> None:
+        with self._begin:
+            if not self._begun:
+                self._stack.enter_context(beside(self._work))
+                self._stack.callback(self._calls.close)
+                self._begun = True
+
+    def _work(self) -> None:
+        try:
+            for call, argument in self._calls:
+                call(argument)
+        except BaseException as error:
+            self._failure = error
+            for _ in self._calls:  # whoever hands on must not wait for ever
+                pass
+            raise

@@ -205,6 +205,20 @@ def test_an_error_of_the_caller_passes_through() -> None:
         written(write)
 
 
+def test_large_content_is_compressed_beside() -> None:
+    """The bytes are those of one compressor that gets equal pieces, whatever thread it runs on."""
+    content = (NOISE + bytes(500_000)) * 4
+
+    stored, _ = written(
+        lambda layer: layer.file("x", iter([content[:1_000_001], content[1_000_001:]]), size=len(content)), Fast()
+    )
+
+    plain = gzip.decompress(stored)
+    compressor = Fast().start()
+    pieces = [compressor.compress(plain[start : start + (1 << 18)]) for start in range(0, len(plain), 1 << 18)]
+    assert stored[10:-8] == b"".join(pieces) + compressor.flush()
+
+
 def _without_a_compressor(layer: LayerWriter) -> None:
     layer.directory("etc", 0o750, uid=1, gid=2, mtime=3)
     layer.file("etc/motd", b"hello\n", 0o600)
@@ -235,6 +249,11 @@ def test_an_error_of_the_sink_comes_out() -> None:
     def small(layer: LayerWriter) -> None:
         layer.file("x", b"")
 
-    for way in (write, small):
-        with pytest.raises(OSError, match="No space left"), LayerWriter(Full()) as layer:
-            way(layer)
+    def plain(layer: LayerWriter) -> None:
+        for number in range(200):
+            layer.file(f"{number}", NOISE)
+
+    for way in (write, small, plain):
+        for encoder in (Stored(), Fast()):
+            with pytest.raises(OSError, match="No space left"), LayerWriter(Full(), encoder=encoder) as layer:
+                way(layer)

@@ -1,5 +1,6 @@
 """What a command changed, as a layer: the layer above the same folders shows what the command saw."""
 
+import io
 import os
 import stat
 import tarfile
@@ -17,7 +18,7 @@ from imagewright.layer.writer import LayerWriter
 from imagewright.oci.media_types import LAYER_GZIP
 from imagewright.sandbox.bubblewrap import Command, mount_points, probe, run
 from imagewright.sandbox.bwrap import STEP_CAPABILITIES, find_bubblewrap
-from imagewright.sandbox.difference import Change, difference, write_changes
+from imagewright.sandbox.difference import Change, difference, last_contents, write_changes
 from imagewright.sandbox.rootfs import Rootfs, StoredLayer
 from imagewright.sandbox.stack import Stack
 
@@ -239,3 +240,21 @@ def test_capabilities_are_kept(tmp_path: Path) -> None:
         (entry,) = tar.getmembers()
     headers = {key: value.encode("utf-8", "surrogateescape") for key, value in entry.pax_headers.items()}
     assert headers == {"SCHILY.xattr.security.capability": version_2, "SCHILY.xattr.user.mine": b"\xff\n=1"}
+
+
+def test_a_file_is_gone_once_it_is_read(tmp_path: Path) -> None:
+    """The layer is the same as when nothing is removed; files with several names stay, since they are links of each other."""
+    upper = tmp_path / "upper"
+    (upper / "folder").mkdir(parents=True)
+    (upper / "folder/one").write_bytes(b"x" * 3_000_000)
+    (upper / "folder/two").write_bytes(b"y")
+    os.link(upper / "folder/two", upper / "zwei")
+    kept, taken = io.BytesIO(), io.BytesIO()
+
+    with LayerWriter(kept) as writer:
+        write_changes(difference(upper, Stack(()), newest=0), writer)
+    with last_contents() as read, LayerWriter(taken) as writer:
+        write_changes(difference(upper, Stack(()), newest=0), writer, read=read)
+
+    assert taken.getvalue() == kept.getvalue()
+    assert sorted(path.name for path in upper.rglob("*")) == ["folder", "two", "zwei"]

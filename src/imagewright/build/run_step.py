@@ -26,7 +26,7 @@ from imagewright.oci.platform import Platform
 from imagewright.sandbox.apart import Apart, do_apart
 from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, mount_points, probe, run
 from imagewright.sandbox.bwrap import STEP_CAPABILITIES, Bubblewrap, find_bubblewrap
-from imagewright.sandbox.difference import difference, write_changes
+from imagewright.sandbox.difference import difference, last_contents, write_changes
 from imagewright.sandbox.emulation import cannot_run, this_platform
 from imagewright.sandbox.owners import with_owners
 from imagewright.sandbox.process import Stop
@@ -143,8 +143,8 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             changes = difference(upper / "upper", stack, ignored=ignored, newest=began)
             if job.secrets:
                 changes = without_secrets(changes, job.secrets, job.step, job.image)
-            with LayerWriter(_Saying(place.say), encoder=Fast()) as writer:
-                write_changes(changes if place.several else with_owners(changes, below), writer)
+            with last_contents() as read, LayerWriter(_Saying(place.say), encoder=Fast()) as writer:
+                write_changes(changes if place.several else with_owners(changes, below), writer, read=read)
             return writer.diff_id
         finally:
             remove([str(work)])

@@ -1,15 +1,14 @@
 """The thread beside a layer's writer: it hashes the tar to its diff_id, proves what was spliced, and stores."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 from imagewright.layer.planned import Sink
 from imagewright.layer.splice import Deflated, pieces
 from imagewright.oci.digest import DiffID
-from imagewright.parallel import Relay, beside
+from imagewright.parallel import InOrder
 
 _BATCH = 1 << 18
 _LARGE = 1 << 15  # handing on costs some 5 us: what is smaller is hashed at once
@@ -26,24 +25,25 @@ class DiffIDWriter:
     def __init__(self, out: Sink) -> None:
         self._out = out
         self._tar = hashlib.sha256()
-        self._calls: Relay[tuple[Callable[[bytes], object], bytes]] = Relay(limit=32)
-        self._failure: BaseException | None = None
+        self._calls: InOrder[bytes] = InOrder(limit=32)
         self._unproven: list[tuple[Deflated, Any]] = []
         self._waiting: list[bytes] = []
         self._size = 0
-        self._stack = ExitStack()
 
     def __enter__(self) -> "DiffIDWriter":
-        self._stack.enter_context(beside(self._work))
-        self._stack.callback(self._calls.close)
+        self._calls.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if kind is None:
-            self._flush()
-        self._stack.__exit__(kind, error, traceback)
+            try:
+                self._flush()
+            except BaseException as failure:
+                self._calls.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        self._calls.__exit__(kind, error, traceback)
         if kind is None:
             for content, hasher in self._unproven:
                 content.check_proof(hasher)
@@ -65,9 +65,9 @@ class DiffIDWriter:
         if content.size > _LARGE:
             self._flush()
             for piece, plain in pieces(content):
-                self._hand_on(self._tar.update, plain)
+                self._calls.hand_on(self._tar.update, plain)
                 if hasher:
-                    self._hand_on(hasher.update, plain)
+                    self._calls.hand_on(hasher.update, plain)
                 yield piece
             self._unproven.append((content, hasher))
             return
@@ -80,7 +80,7 @@ class DiffIDWriter:
 
     def store(self, data: bytes) -> None:
         """The layer's next stored bytes."""
-        self._hand_on(self._out.write, data)
+        self._calls.hand_on(self._out.write, data)
 
     @property
     def diff_id(self) -> DiffID:
@@ -88,21 +88,6 @@ class DiffIDWriter:
         return DiffID("sha256:" + self._tar.hexdigest())
 
     def _flush(self) -> None:
-        self._hand_on(self._tar.update, b"".join(self._waiting))
+        self._calls.hand_on(self._tar.update, b"".join(self._waiting))
         self._waiting.clear()
         self._size = 0
-
-    def _hand_on(self, call: Callable[[bytes], object], data: bytes) -> None:
-        if self._failure is not None:
-            raise self._failure
-        self._calls.put((call, data))
-
-    def _work(self) -> None:
-        try:
-            for call, data in self._calls:
-                call(data)
-        except BaseException as error:
-            self._failure = error
-            for _ in self._calls:  # whoever hands on must not wait for ever
-                pass
-            raise

@@ -32,6 +32,11 @@ class Encoder(Protocol):
         """What decides the bytes: the compressor, its version, its level."""
         ...
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether it takes about as long as reading and hashing, so that it is worth a thread."""
+        ...
+
     def start(self) -> Deflater:
         """A new stream."""
         ...
@@ -42,6 +47,7 @@ class Stored:
     """Only runs of zeros shrink. For layers whose content is spliced or small: no library decides their bytes."""
 
     id: str = "stored-1"
+    is_slow: bool = False
 
     def start(self) -> Deflater:
         """A new stream."""
@@ -55,6 +61,7 @@ class Fast:
     Where isal is missing, zlib does it: other bytes under another id, for the same diff_id.
     """
 
+    is_slow: bool = True
     id: str = f"isal-{ISAL_VERSION}-1" if ISAL_VERSION else f"zlib-{zlib.ZLIB_RUNTIME_VERSION}-1"
 
     def start(self) -> Deflater:

@@ -8,16 +8,15 @@ from typing import Final
 from imagewright.errors import BuildError
 from imagewright.layer import tar
 from imagewright.layer.diff_id import DiffIDWriter
-from imagewright.layer.encoder import Deflater, Encoder, Stored
+from imagewright.layer.encoder import Encoder, Stored
+from imagewright.layer.packing import MEMBER, PIECE, Packing, trailer
 from imagewright.layer.planned import Sink
-from imagewright.layer.splice import Deflated, crc32, whole
+from imagewright.layer.splice import Deflated, whole
 from imagewright.oci.digest import DiffID
 
 VERSION: Final = 1
 """Goes into the key of every layer. Count it up when the same calls give other bytes."""
 
-_MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # gzip, deflate, no flags, no time, unknown system (RFC 1952)
-_PIECE = 1 << 18
 # Spliced content costs 10 + 8 bytes of framing, and as much again for the next header: see docs/decisions/0020.
 _SPLICE_COST = 40
 _SMALL = 4096
@@ -30,8 +29,8 @@ class LayerWriter:
 
     Entries come in the order of the calls; directories that a path needs are made before it, once, as root's with mode
     755. Paths are in the image, with or without the leading slash. One thread beside this one hashes, and calls
-    ``out``. Memory is bounded by a few MiB whatever the content's size. The bytes are a function of the calls and of
-    the encoder's id.
+    ``out``; another one compresses. Memory is bounded by a few MiB whatever the content's size. The bytes are a function
+    of the calls and of the encoder's id.
 
     Raises (all methods):
         BuildError: IW302: a path comes twice, lies below a file, or is not a plain path; content has another size than
@@ -40,20 +39,16 @@ class LayerWriter:
     """
 
     def __init__(self, out: Sink, *, encoder: Encoder | None = None) -> None:
-        self._encoder: Encoder = encoder or Stored()
         self._tar = DiffIDWriter(out)
+        self._packing = Packing(encoder or Stored(), self._tar.store)
         self._stack = ExitStack()
         self._seen: dict[str, tuple[bytes, int, int, int, int] | None] = {}
         self._plain: list[bytes] = []
         self._plain_size = 0
-        self._deflater: Deflater | None = None
-        self._crc = 0
-        self._member_size = 0
-        self._stored: list[bytes] = []
-        self._stored_size = 0
 
     def __enter__(self) -> "LayerWriter":
         self._stack.enter_context(self._tar)
+        self._stack.enter_context(self._packing)
         return self
 
     def __exit__(
@@ -63,7 +58,6 @@ class LayerWriter:
             try:
                 self._add(tar.END)
                 self._end_member()
-                self._tar.store(b"".join(self._stored))
             except BaseException as failure:
                 self._stack.__exit__(type(failure), failure, failure.__traceback__)
                 raise
@@ -156,10 +150,10 @@ class LayerWriter:
             self._add(whole(content))
             return
         self._end_member()
-        self._store(_MEMBER)
+        self._packing.stream(MEMBER)
         for piece in self._tar.through(content):
-            self._store(piece)
-        self._store(_trailer(content.crc32, content.size))
+            self._packing.stream(piece)
+        self._packing.stream(trailer(content.crc32, content.size))
 
     def _add_chunks(self, path: str, chunks: Iterable[bytes], size: int) -> None:
         left = size
@@ -176,45 +170,23 @@ class LayerWriter:
         self._tar.add(data)
         self._plain.append(data)
         self._plain_size += len(data)
-        if self._plain_size >= _PIECE:
+        if self._plain_size >= PIECE:
             # Equal pieces, so that the stored bytes do not depend on how the content was cut into chunks.
             data = b"".join(self._plain)
-            whole_pieces = len(data) - len(data) % _PIECE
-            for start in range(0, whole_pieces, _PIECE):
-                self._deflate(data[start : start + _PIECE])
+            whole_pieces = len(data) - len(data) % PIECE
+            for start in range(0, whole_pieces, PIECE):
+                self._packing.plain(data[start : start + PIECE])
             self._plain = [data[whole_pieces:]]
             self._plain_size = len(data) - whole_pieces
 
-    def _deflate(self, data: bytes) -> None:
-        if self._deflater is None:
-            self._deflater = self._encoder.start()
-            self._store(_MEMBER)
-        self._crc = crc32(data, self._crc)
-        self._member_size += len(data)
-        self._store(self._deflater.compress(data))
-
     def _end_member(self) -> None:
         if self._plain_size:
-            self._deflate(b"".join(self._plain))
+            self._packing.plain(b"".join(self._plain))
         self._plain, self._plain_size = [], 0
-        if self._deflater is not None:
-            self._store(self._deflater.flush() + _trailer(self._crc, self._member_size))
-        self._deflater, self._crc, self._member_size = None, 0, 0
-
-    def _store(self, data: bytes) -> None:
-        """The layer's next stored bytes."""
-        self._stored.append(data)
-        self._stored_size += len(data)
-        if self._stored_size >= _PIECE:
-            self._tar.store(b"".join(self._stored))
-            self._stored, self._stored_size = [], 0
+        self._packing.end()
 
 
 _MISSING = (b"", 0, 0, 0, 0)
-
-
-def _trailer(crc: int, size: int) -> bytes:
-    return crc.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 def _refused(path: str, rule: str) -> BuildError:

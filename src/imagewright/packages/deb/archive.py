@@ -25,7 +25,11 @@ _KINDS: dict[bytes, Kind] = {b"0": "file", b"\0": "file", b"5": "directory", b"2
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An entry of a tar. ``path`` has no leading slash, "" is the root; ``link`` is a symlink's text or a hard link's path."""
+    """An entry of a tar. ``path`` has no leading slash, "" is the root; ``link`` is a symlink's text or a hard link's path.
+
+    ``pieces`` is a file's content as it was unpacked: a compiler's programs have thirty, and joining them costs as much as
+    writing them.
+    """
 
     path: str
     kind: Kind
@@ -34,7 +38,12 @@ class Member:
     gid: int
     mtime: int
     link: str
-    data: bytes
+    pieces: tuple[bytes, ...]
+
+    @property
+    def data(self) -> bytes:
+        """A file's content in one piece."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
 
 class Deb:
@@ -186,13 +195,13 @@ def members(chunks: Iterable[bytes], name: str) -> Iterator[Member]:
         size = _octal(head[124:136], name)
         if size > MAX_FILE:
             raise refused(name, f"a file in it has {size} bytes")
-        data = reader.read(size)
-        reader.read(-size % _BLOCK)
+        pieces = reader.take(size)
+        reader.take(-size % _BLOCK)
         kind = head[156:157]
         if kind == b"L":
-            long_path = _text(data.rstrip(b"\0"), name)
+            long_path = _text(b"".join(pieces).rstrip(b"\0"), name)
         elif kind == b"K":
-            long_link = _text(data.rstrip(b"\0"), name)
+            long_link = _text(b"".join(pieces).rstrip(b"\0"), name)
         elif kind not in _KINDS:
             raise refused(name, f"it has an entry of type {kind!r}: only files, directories and links can be in it")
         else:
@@ -209,7 +218,7 @@ def members(chunks: Iterable[bytes], name: str) -> Iterator[Member]:
                 _octal(head[116:124], name),
                 _octal(head[136:148], name),
                 _plain(link, name) if _KINDS[kind] == "hardlink" else link,
-                data,
+                pieces,
             )
     reader.drain()
 
@@ -223,18 +232,21 @@ class _Reader:
         self._at = 0
 
     def read(self, size: int) -> bytes:
-        have = len(self._buffer) - self._at
-        if have < size:
-            pieces = [self._buffer[self._at :]]
-            while have < size:  # joined once: a compiler's programs have thirty pieces each
-                chunk = next(self._chunks, b"")
-                if not chunk:
+        return b"".join(self.take(size))
+
+    def take(self, size: int) -> tuple[bytes, ...]:
+        """The next ``size`` bytes, cut where the chunks are."""
+        pieces: list[bytes] = []
+        while size:
+            if self._at == len(self._buffer):
+                self._buffer, self._at = next(self._chunks, b""), 0
+                if not self._buffer:
                     raise refused(self._name, "a tar in it is cut off")
-                pieces.append(chunk)
-                have += len(chunk)
-            self._buffer, self._at = b"".join(pieces), 0
-        start, self._at = self._at, self._at + size
-        return self._buffer[start : self._at]
+            piece = self._buffer[self._at : self._at + size]
+            pieces.append(piece)
+            self._at += len(piece)
+            size -= len(piece)
+        return tuple(pieces)
 
     def drain(self) -> None:
         """Read to the end, past which there may only be zeros."""

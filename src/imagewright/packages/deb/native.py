@@ -58,19 +58,26 @@ def unpack_natively(
     left = [one for one in controls if one.deb.name not in done]
     tree.finish()
     triggers = [
-        (path, one.deb.name)
-        for one in native
-        for path in interests
-        if any(name == path or name.startswith(f"{path}/") for name in done[one.deb.name].paths)
+        (path, one.deb.name) for one in native for path in sorted(interests & _with_folders(done[one.deb.name].paths))
     ]
     status = "".join(_paragraph(one, done[one.deb.name]) for one in native)
     return Prepared(status, tuple(one.deb for one in left), tuple(triggers), architecture)
 
 
-def _file_triggers(stack: Stack) -> tuple[str, ...]:
+def _file_triggers(stack: Stack) -> frozenset[str]:
     """The paths that installed packages wait for."""
     lines = stack.read(f"/{FOLDER}/triggers/File").decode("utf-8", "replace").splitlines()
-    return tuple(sorted({line.rpartition(" ")[0] for line in lines if line.strip()}))
+    return frozenset(line.rpartition(" ")[0] for line in lines if line.strip())
+
+
+def _with_folders(paths: Sequence[str]) -> set[str]:
+    """The paths, and the folders that they are in."""
+    found: set[str] = set()
+    for path in paths:
+        while path and path not in found:
+            found.add(path)
+            path = path.rpartition("/")[0]
+    return found
 
 
 def _unpack(one: Control, file: Path, tree: Upper) -> Unpacked:

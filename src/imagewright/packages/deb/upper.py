@@ -64,9 +64,10 @@ class Upper:
             case "file":
                 descriptor = os.open(full, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
                 try:
-                    written = 0
-                    while written < len(member.data):
-                        written += os.write(descriptor, member.data[written:] if written else member.data)
+                    for piece in member.pieces:
+                        written = os.write(descriptor, piece)
+                        while written < len(piece):
+                            written += os.write(descriptor, piece[written:])
                     if self._owns and (member.uid or member.gid):
                         os.fchown(descriptor, member.uid, member.gid)
                     os.fchmod(descriptor, member.mode)
