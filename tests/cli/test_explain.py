@@ -1,5 +1,6 @@
 """`imagewright explain A B` and `imagewright image lock` on images in the local store, without a network."""
 
+import base64
 import json
 import subprocess
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from imagewright.oci.platform import Platform
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 from imagewright.testing.images import make_layer
-from imagewright.testing.registry import FakeRegistry
+from imagewright.testing.registry import PASSWORD, USERNAME, FakeRegistry
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -188,6 +189,30 @@ def test_an_image_of_a_registry_is_read_there(run: Run, store: Layout, folder: P
     assert "  packages   six 1.16.0 -> 1.17.0" in done.stdout, done.stderr
     assert {path.rpartition("/")[2] for _, path in registry.requests if "/blobs/" in path} == {config["digest"]}
     assert f"there is no image {place}/acme/demo:v2" in missing.stderr
+
+
+def test_the_logins_of_a_spec_are_for_both_sides(run: Run, store: Layout, folder: Path) -> None:
+    """registry_config is read as for a build: here by the spec's file, for the image that it is compared with."""
+    descriptor = put(store, "demo:1", carrying(ImageSpec("demo", packages=["six"]), lock(SIX)), b"base")
+    registry = FakeRegistry(auth="basic")
+    for blob in (folder.parent / "cache/store/blobs/sha256").iterdir():
+        registry.blobs[f"sha256:{blob.name}"] = blob.read_bytes()
+    (stored,) = store.images()
+    manifest = stored.descriptor.media_type, registry.blobs[descriptor]
+    registry.manifests["v1"] = registry.manifests[descriptor] = manifest
+
+    with registry.serve() as place:
+        refused = run("explain", f"{place}/acme/demo:v1", "app.py")
+        login = base64.b64encode(f"{USERNAME}:{PASSWORD}".encode()).decode()
+        (folder / "logins.json").write_text(json.dumps({"auths": {place: {"auth": login}}}))
+        (folder / "app.py").write_text(APP.replace('"demo", ', '"demo", registry_config="logins.json", '))
+        done = run("explain", f"{place}/acme/demo:v1", "app.py")
+        (folder / "logins.json").unlink()
+        missing = run("explain", f"{place}/acme/demo:v1", "app.py")
+
+    assert refused.returncode == 4
+    assert "  packages   six 1.16.0 -> 1.17.0" in done.stdout, done.stderr
+    assert "error[IW102]: registry_config='logins.json' cannot be read" in missing.stderr
 
 
 def test_a_lock_file_that_does_not_fit_says_what_changed(run: Run, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from imagewright.build.changes import changes_between, mapping_changes
 from imagewright.build.ingredients import Ingredients, ingredients_in, ingredients_of
 from imagewright.build.lock_file import read_lock
+from imagewright.build.registry_config import with_registry_configs
 from imagewright.build.resolve import lock_of
 from imagewright.build.session import Session
 from imagewright.builders.native import check_supported
@@ -91,20 +92,26 @@ def open_sides(texts: tuple[str, str], platform: Platform | None, session: Sessi
     """Each an image, a lock file (``.toml``), or what would be built now of a Python file (``app.py``, ``app.py:NAME``).
 
     Of a file with several images the one that is called as the other side's is meant, and of an index of images the one
-    for the platform of the other side.
+    for the platform of the other side. Logins that a file's spec brings along (``registry_config``) are for both sides.
     """
-    known = [_declared(text, other, platform, session) for text, other in (texts, texts[::-1])]
+    specs = [_spec_of(text, other) for text, other in (texts, texts[::-1])]
+    session = with_registry_configs(filter(None, specs), session)
+    known = [_declared(text, spec, platform, session) for text, spec in zip(texts, specs, strict=True)]
     platforms = [side.ingredients.lock.target.platform for side in known if side and side.ingredients]
     wanted = platform or next(iter(platforms), None)
     first, second = (side or _image(text, wanted, session) for side, text in zip(known, texts, strict=True))
     return first, second
 
 
-def _declared(text: str, other: str, platform: Platform | None, session: Session) -> Side | None:
-    """A side that is a file; None for one that is an image."""
+def _spec_of(text: str, other: str) -> ImageSpec | None:
+    """The spec of a side that is a Python file."""
     path, _, name = text.partition(":")
-    if Path(path).suffix == ".py":
-        spec = _spec(Path(path), name, other)
+    return _spec(Path(path), name, other) if Path(path).suffix == ".py" else None
+
+
+def _declared(text: str, spec: ImageSpec | None, platform: Platform | None, session: Session) -> Side | None:
+    """A side that is a file; None for one that is an image."""
+    if spec is not None:
         platforms = check_supported(spec)
         if platform is not None and platform not in platforms:
             raise UsageError(f"image {spec.name!r} is not for {platform}", why=f"it is for {spec.platform}")
