@@ -4,10 +4,11 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from imagewright.sandbox.process import LONGEST_LINE, ProcessEnd, Stop, run_process
+from imagewright.sandbox.process import LONGEST_LINE, ProcessEnd, Stop, Ward, run_process
 
 Heard = list[tuple[str, str]]
 
@@ -98,3 +99,63 @@ def test_a_program_that_is_not_there() -> None:
 
     with pytest.raises(FileNotFoundError):
         run_process(["/nonexistent"], on_stdout=heard.append, on_stderr=heard.append)
+
+
+NAMING = """
+import os, signal, sys
+child = os.fork()
+if child == 0:
+    signal.pause()
+print("begun", flush=True)
+os.write(int(sys.argv[1]), b"%d\\n" % child)
+{then}
+"""
+"""A program as bwrap is one: its child holds the pipes, does not end with it, and is named on a descriptor."""
+
+
+def _with_ward(code: str, *, on_begun: Callable[[Stop], None], timeout_seconds: float | None = None) -> ProcessEnd:
+    told, tell = os.pipe2(os.O_CLOEXEC)
+    ward, stop = Ward(patience_seconds=0.2), Stop()
+    return run_process(
+        [sys.executable, "-ISc", code, str(tell)],
+        on_stdout=lambda line: on_begun(stop),
+        on_stderr=print,
+        pass_fds=[tell],
+        watch={told: lambda data: ward.found(int(data))},
+        timeout_seconds=timeout_seconds,
+        stop=stop,
+        ward=ward,
+    )
+
+
+def test_a_child_that_waits_for_a_killed_program_ends_as_well() -> None:
+    """Also when the end is asked for before the child is known: then it waits for its name."""
+    at_once = _with_ward(NAMING.format(then="signal.pause()"), on_begun=Stop.stop)
+    late = _with_ward(NAMING.format(then="signal.pause()"), on_begun=lambda stop: None, timeout_seconds=0.5)
+
+    assert (at_once.stopped, at_once.status) == (True, -signal.SIGKILL)
+    assert (late.timed_out, late.status) == (True, -signal.SIGKILL)
+
+
+def test_an_exception_ends_the_child_as_well() -> None:
+    """What the program still says about it is heard."""
+
+    def fail(stop: Stop) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _with_ward(NAMING.format(then="signal.pause()"), on_begun=fail)
+
+
+def test_a_program_that_is_killed_by_others_takes_its_child_along() -> None:
+    """As Ctrl-C does it: it goes to every program of the terminal."""
+    end = _with_ward(NAMING.format(then="os.kill(os.getpid(), signal.SIGTERM)"), on_begun=lambda stop: None)
+
+    assert (end.status, end.stopped, end.timed_out) == (-signal.SIGTERM, False, False)
+
+
+def test_a_program_that_names_no_child_ends_all_the_same() -> None:
+    """After the time in which it could have."""
+    end = _with_ward("import signal; print('begun', flush=True); signal.pause()", on_begun=Stop.stop)
+
+    assert end.stopped

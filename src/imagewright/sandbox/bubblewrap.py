@@ -12,7 +12,7 @@ from imagewright.oci.config import DEFAULT_PATH
 from imagewright.sandbox.bwrap import CAPABILITIES, Bubblewrap, not_allowed, privileged
 from imagewright.sandbox.memory import MemoryLimit, limit_memory
 from imagewright.sandbox.places import SECRETS
-from imagewright.sandbox.process import OnLine, ProcessEnd, Stop, run_process
+from imagewright.sandbox.process import OnLine, ProcessEnd, Stop, Ward, run_process
 from imagewright.sandbox.stack import Stack
 from imagewright.sandbox.users import User, find_user
 
@@ -264,7 +264,8 @@ def _run(
         blocked, release = os.pipe2(os.O_CLOEXEC)
         more += ["--block-fd", str(blocked)]
         pass_fds.append(blocked)
-    status = _Status(limit, release)
+    ward = Ward()
+    status = _Status(limit, release, ward)
     try:
         end = run_process(
             [line[0], *more, *line[1:]],
@@ -275,6 +276,7 @@ def _run(
             watch={status_read: status.feed},
             timeout_seconds=command.timeout_seconds,
             stop=stop,
+            ward=ward,
         )
     finally:
         if release >= 0:
@@ -318,9 +320,10 @@ class _Talk:
 class _Status:
     """bwrap's reports: the sandbox's first process, which waits to be released, and its exit code."""
 
-    def __init__(self, limit: MemoryLimit | None, release: int) -> None:
+    def __init__(self, limit: MemoryLimit | None, release: int, ward: Ward) -> None:
         self._limit = limit
         self._release = release
+        self._ward = ward
         self._rest = b""
         self.exit_code: int | None = None
 
@@ -330,9 +333,11 @@ class _Status:
             document = json.loads(line)
             if "exit-code" in document:
                 self.exit_code = int(document["exit-code"])
-            elif "child-pid" in document and self._limit is not None:
-                self._limit.admit(int(document["child-pid"]))
-                os.write(self._release, b"1")
+            elif "child-pid" in document:
+                self._ward.found(int(document["child-pid"]))
+                if self._limit is not None:
+                    self._limit.admit(int(document["child-pid"]))
+                    os.write(self._release, b"1")
 
 
 def probe(bubblewrap: Bubblewrap, folder: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from imagewright.dataclass import dataclass
@@ -66,6 +67,67 @@ class Stop:
             self._running.discard(process)
 
 
+class Ward:
+    """The child that a program does its work in, which may wait for the program: both end together, the child first.
+
+    bwrap starts the sandbox's first process, names it, and then tells it to go on. When bwrap is killed before that, the
+    process waits for ever and holds the pipes open. So an end that is asked for waits until the child is known, which
+    bwrap's is within milliseconds, but for ``patience_seconds`` at most.
+    """
+
+    def __init__(self, patience_seconds: float = 5.0) -> None:
+        self._patience_seconds = patience_seconds
+        self._lock = threading.Lock()
+        self._program: subprocess.Popen[bytes] | None = None
+        self._child = -1
+        self._known = False
+        self._asked: float | None = None
+
+    def found(self, child: int) -> None:
+        """The program has named its child."""
+        with self._lock:
+            if not self._known:
+                self._known = True
+                with suppress(ProcessLookupError):
+                    self._child = os.pidfd_open(child)
+            if self._asked is not None:
+                self._end()
+
+    def kill(self) -> None:
+        """Let both end, at once or as soon as the child is known."""
+        with self._lock:
+            if self._asked is None:
+                self._asked = time.monotonic()
+            if self._known:
+                self._end()
+
+    def _enter(self, program: "subprocess.Popen[bytes]") -> None:
+        self._program = program
+
+    def _watch(self) -> float | None:
+        """End what has named no child for too long; the seconds until this is to be called again, None for never."""
+        if self._known:
+            return None
+        if self._asked is not None and time.monotonic() - self._asked > self._patience_seconds:
+            with self._lock:
+                self._end()
+        return self._patience_seconds
+
+    def _end(self) -> None:
+        assert self._program is not None
+        self._program.send_signal(signal.SIGSTOP)  # it would end by itself, and not as one that was killed
+        if self._child >= 0:
+            with suppress(OSError):  # it is gone, or another user by now: then bwrap's end is its end
+                signal.pidfd_send_signal(self._child, signal.SIGKILL)
+        self._program.kill()
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._child >= 0:
+                os.close(self._child)
+            self._child = -1
+
+
 def run_process(
     argv: Sequence[str],
     *,
@@ -76,8 +138,11 @@ def run_process(
     watch: Mapping[int, Callable[[bytes], None]] | None = None,
     timeout_seconds: float | None = None,
     stop: Stop | None = None,
+    ward: Ward | None = None,
 ) -> ProcessEnd:
     """Run a program to its end; also when this is left by an exception, it and what holds its output are gone.
+
+    A ``ward`` is for one program; one of the watchers tells it when the child is known.
 
     Every line goes to its callback on this thread, without its end. ``watch`` are more descriptors to read, of which
     this takes possession; each gets the bytes that come. ``pass_fds`` are closed here once the child has them.
@@ -101,22 +166,28 @@ def run_process(
     finally:
         for descriptor in pass_fds:
             os.close(descriptor)
-    stop.enter(process)
+    if ward is not None:
+        ward._enter(process)
+    running = ward or process
+    stop.enter(running)
     assert process.stdout is not None
     assert process.stderr is not None
     out, err = _Lines(on_stdout), _Lines(on_stderr)
     readers = {process.stdout.fileno(): out.feed, process.stderr.fileno(): err.feed, **extra}
     extra[ended := os.pidfd_open(process.pid)] = lambda data: None
     try:
-        timed_out = _pump(process, ended, readers, None if timeout_seconds is None else began + timeout_seconds)
+        timed_out = _pump(process, ended, readers, None if timeout_seconds is None else began + timeout_seconds, ward)
         out.end()
         err.end()
     except BaseException:
-        process.kill()
-        _pump(process, ended, {descriptor: lambda data: None for descriptor in readers}, None)
+        running.kill()
+        unheard = {descriptor: _quietly((watch or {}).get(descriptor)) for descriptor in readers}
+        _pump(process, ended, unheard, None, ward)
         raise
     finally:
-        stop.leave(process)
+        stop.leave(running)
+        if ward is not None:
+            ward._close()
         process.stdout.close()
         process.stderr.close()
         for descriptor in extra:
@@ -130,6 +201,7 @@ def _pump(
     ended: int,
     readers: Mapping[int, Callable[[bytes], None]],
     deadline: float | None,
+    ward: Ward | None,
 ) -> bool:
     """Hand on what comes until the process has ended and all ends of its pipes are closed; whether time ran out."""
     timed_out = False
@@ -138,17 +210,31 @@ def _pump(
             selector.register(descriptor, selectors.EVENT_READ)
         while selector.get_map():
             left = None if deadline is None or timed_out else max(deadline - time.monotonic(), 0)
-            for key, _ in selector.select(left):
+            tick = ward._watch() if ward is not None else None
+            for key, _ in selector.select(min((one for one in (left, tick) if one is not None), default=None)):
                 data = b"" if key.fd == ended else os.read(key.fd, 1 << 16)
+                if key.fd == ended and ward is not None and (process.poll() or 0) < 0:
+                    ward.kill()  # a signal from elsewhere: Ctrl-C goes to all of a terminal's programs
                 if data:
                     readers[key.fd](data)
                 else:
                     selector.unregister(key.fd)
             if deadline is not None and not timed_out and time.monotonic() >= deadline:
                 timed_out = True
-                process.kill()
+                (ward or process).kill()
     process.wait()
     return timed_out
+
+
+def _quietly(watcher: Callable[[bytes], None] | None) -> Callable[[bytes], None]:
+    """The watcher, if there is one, when nobody hears any more what it has to say."""
+
+    def watch(data: bytes) -> None:
+        with suppress(Exception):
+            if watcher is not None:
+                watcher(data)
+
+    return watch
 
 
 class _Lines:
