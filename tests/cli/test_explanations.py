@@ -7,7 +7,8 @@ import pytest
 
 import imagewright.cli
 from imagewright import errors
-from imagewright.cli.explanations import EXPLANATIONS, as_text
+from imagewright.cli.explanation import as_text
+from imagewright.cli.explanations import EXPLANATIONS
 
 SOURCE = Path(str(imagewright.cli.__path__[0])).parent
 
@@ -15,7 +16,7 @@ SOURCE = Path(str(imagewright.cli.__path__[0])).parent
 def codes_in_source() -> set[str]:
     found: set[str] = set()
     for path in SOURCE.rglob("*.py"):
-        if path.name != "explanations.py":
+        if not path.name.startswith("explanations"):
             found |= set(re.findall(r'"(IW\d{3})"', path.read_text(encoding="utf-8")))
     return found
 

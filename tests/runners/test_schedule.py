@@ -1,6 +1,5 @@
 """A graph's calls run when what they need is there, and stop when they should."""
 
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -260,10 +259,12 @@ def test_an_interrupt_ends_what_is_running() -> None:
         return [add(i) for i in range(3)]
 
     runner = Functions(work, jobs=2)
+    main = threading.get_ident()
 
     def press() -> None:
         assert waiting.wait(30)
-        os.kill(os.getpid(), signal.SIGINT)  # _thread.interrupt_main() would not wake a thread that waits
+        while not runner.stopped.wait(0.1):  # one that comes just before the thread begins to wait does not wake it
+            signal.pthread_kill(main, signal.SIGINT)
 
     pressing = threading.Thread(target=press)
     pressing.start()

@@ -5,7 +5,8 @@ from difflib import get_close_matches
 import click
 
 from imagewright.cli.app import App
-from imagewright.cli.explanations import EXPLANATIONS, as_text
+from imagewright.cli.explanation import as_text
+from imagewright.cli.explanations import EXPLANATIONS
 from imagewright.cli.options import build_options, platform_option, talk_options
 from imagewright.errors import UsageError
 
