@@ -221,7 +221,7 @@ class InOrder(Generic[A]):
     """
 
     def __init__(self, limit: int = 16) -> None:
-        self._calls: Relay[tuple[Callable[[A], object], A]] = Relay(limit)
+        self._calls: Relay[tuple[Callable[[A], object], A] | threading.Event] = Relay(limit)
         self._stack = ExitStack()
         self._begin = threading.Lock()
         self._begun = False
@@ -248,6 +248,15 @@ class InOrder(Generic[A]):
             self._start()
         self._calls.put((call, argument))
 
+    def settle(self) -> None:
+        """Wait until all that was handed on has been done, and raise what a call has raised."""
+        if self._begun:
+            settled = threading.Event()
+            self._calls.put(settled)
+            settled.wait()
+        if self._failure is not None:
+            raise self._failure
+
     def _start(self) -> None:
         with self._begin:
             if not self._begun:
@@ -257,10 +266,14 @@ class InOrder(Generic[A]):
 
     def _work(self) -> None:
         try:
-            for call, argument in self._calls:
-                call(argument)
+            for item in self._calls:
+                if isinstance(item, threading.Event):
+                    item.set()
+                else:
+                    item[0](item[1])
         except BaseException as error:
             self._failure = error
-            for _ in self._calls:  # whoever hands on must not wait for ever
-                pass
+            for item in self._calls:  # whoever hands on, or waits, must not wait for ever
+                if isinstance(item, threading.Event):
+                    item.set()
             raise

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,7 @@ def test_spliced_streams_are_not_compressed_again() -> None:
     assert stream in stored
 
 
-@pytest.mark.parametrize("data", [NOISE, b"text\n" * 300], ids=["large", "small"])
+@pytest.mark.parametrize("data", [NOISE, NOISE[:100_000], b"text\n" * 300], ids=["large", "middle", "small"])
 @pytest.mark.parametrize("field", ["crc32", "proof", "size"])
 def test_a_lie_fails_the_layer(data: bytes, field: str) -> None:
     """What a spliced stream says of itself is proven before a diff_id is given, also when another thread hashes it."""
@@ -136,6 +137,36 @@ def test_a_lie_fails_the_layer(data: bytes, field: str) -> None:
 
     with pytest.raises(BrokenStream, match=r"some\.whl: file"):
         written(lambda layer: layer.file("x", Deflated(**{**known, field: lies[field]})))
+
+
+def test_a_source_may_be_closed_when_it_is_settled() -> None:
+    """Large content is read later, until `settle` says that it has been; a lie shows there at the latest."""
+
+    class Closing(Held):
+        closed = False
+
+        def read_at(self, offset: int, size: int) -> bytes:
+            assert not self.closed
+            return super().read_at(offset, size)
+
+    true = deflated(NOISE)
+    source = Closing(true.source.read_at(0, true.compressed_size))
+
+    def write(layer: LayerWriter) -> None:
+        layer.file("a", replace(true, source=source))
+        layer.settle()
+        source.closed = True
+        layer.file("b", b"more")
+
+    def lie(layer: LayerWriter) -> None:
+        layer.file("a", replace(true, crc32=true.crc32 ^ 1))
+        with pytest.raises(BrokenStream):
+            layer.settle()
+        raise KeyError("mine")
+
+    assert contents(written(write)[0]) == {"a": NOISE, "b": b"more"}
+    with pytest.raises(KeyError, match="mine"):
+        written(lie)
 
 
 def _twice(layer: LayerWriter) -> None:

@@ -24,7 +24,6 @@ from imagewright.oci.digest import Digest
 from imagewright.oci.image import Image, assemble
 from imagewright.oci.reference import Reference
 from imagewright.parallel import beside, quick_switches, run_all
-from imagewright.store.registry.repository import Repository
 
 DOWNLOADS = 8  # at once: an index answers each in a round trip, so more wait at the same time
 
@@ -72,27 +71,26 @@ def publish(
     layers = [one.layer for one in carried]
     whole = all(workshop.store.exists(layer) for layer in image.layers)
     push_started = time.monotonic()
+    # The tags come last, so that none ever dangles. The one that the result stands on waits for the disk.
+    name = local_tag(reference)
     if whole:
         workshop.store.push(image.config_descriptor, [image.config])
         workshop.store.push(image.descriptor, [image.manifest])
         push_started = time.monotonic()
-        # The tags come last, so that none ever dangles. The one that the result stands on waits for the disk; the other
-        # one waits for its index alone, beside the push.
-        name = local_tag(reference)
         if tag and destination is None:
             workshop.store.tag(image.descriptor, name)
-        beside_push = tag and destination is not None
-        with (
-            beside(lambda: workshop.store.tag(image.descriptor, name, durable=False)) if beside_push else nullcontext()
-        ):
-            pusher.finish(image, whole=True)
-    else:
-        pusher.finish(image, whole=False)
+
+    def beside_the_push() -> None:
+        if whole and tag:
+            workshop.store.tag(image.descriptor, name, durable=False)
+        if workshop.shared is not None and pusher.repository is not None and not pusher.failed:
+            new = {one.key: layer for one, layer in zip(plan.layers, layers, strict=True) if _sharable(one)}
+            workshop.shared.contribute(new, compatible, pusher.repository)
+
+    with beside(beside_the_push) if destination is not None else nullcontext():
+        pusher.finish(image, whole=whole)
     if any(isinstance(layer, Step) for layer in plan.layers):
         forget_failed(plan, workshop.store)
-    if workshop.shared is not None and destination is not None and isinstance(destination.store, Repository):
-        new = {planned.key: layer for planned, layer in zip(plan.layers, layers, strict=True) if _sharable(planned)}
-        workshop.shared.contribute(new, compatible, destination.store)
     uploaded = [one for one in carried if one.uploaded]
     workshop.listen(
         ImagePublished(

@@ -43,10 +43,21 @@ class Pusher:
         self._store, self._base, self._destination, self._listen = store, base, destination, listen
         self._failure: ImagewrightError | None = None
 
+    @property
+    def repository(self) -> Repository | None:
+        """Where it sends to, when that is a registry's."""
+        store = self._destination and self._destination.store
+        return store if isinstance(store, Repository) else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether something could not be sent."""
+        return self._failure is not None
+
     def recall(self, layers: Collection[Layer]) -> None:
         """Ask for the image there that has most of these layers: one request then says that they are all there."""
-        repository = self._destination and self._destination.store
-        if not isinstance(repository, Repository) or len(layers) < WORTH_RECALLING:
+        repository = self.repository
+        if repository is None or len(layers) < WORTH_RECALLING:
             return
         wanted = {layer.descriptor.digest for layer in layers}
         best: tuple[int, Descriptor, tuple[Descriptor, ...]] | None = None
@@ -65,8 +76,8 @@ class Pusher:
     @contextmanager
     def meanwhile(self, blob: Ingest, size: int) -> "Iterator[Ingest | EarlyUpload]":
         """What to write a new blob to: a large one (``size`` is an estimate, in bytes) is sent while it is written."""
-        repository = self._destination and self._destination.store
-        if not isinstance(repository, Repository) or size < EARLY_BYTES or self._failure is not None:
+        repository = self.repository
+        if repository is None or size < EARLY_BYTES or self._failure is not None:
             yield blob
             return
         from imagewright.store.registry.early import early_upload

@@ -1,37 +1,43 @@
-"""The thread beside a layer's writer: it hashes the tar to its diff_id, proves what was spliced, and stores."""
+"""The threads beside a layer's writer: one inflates what is spliced, the other hashes the tar to its diff_id, proves and stores."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
 from imagewright.layer.planned import Sink
-from imagewright.layer.splice import Deflated, pieces
+from imagewright.layer.splice import Deflated, at_once, pieces
 from imagewright.oci.digest import DiffID
 from imagewright.parallel import InOrder
 
 _BATCH = 1 << 18
 _LARGE = 1 << 15  # handing on costs some 5 us: what is smaller is hashed at once
+_AHEAD = 64  # pieces, of `_BATCH` bytes at most
 
 
 class DiffIDWriter:
     """Takes a tar's bytes and the layer's stored ones; gives the diff_id when it is left.
 
-    Inflating costs about as much as the rest: sha256 of the tar, the sha256 that a wheel's RECORD has of each file, and
-    the store's own of what is stored. So the writer's thread inflates, and the one beside it does the rest, in order:
-    torch takes 60 % of the time that one thread would need.
+    Of the work for a wheel's layer a third is Python that walks through its files, a third inflating, and a third hashing:
+    sha256 of the tar, the sha256 that RECORD has of each file, and the store's own of what is stored. So what the
+    writer's thread hands on passes a thread that inflates the large files, once there is one, and then one that does the
+    rest, in order. Small files the writer's thread inflates itself.
     """
 
     def __init__(self, out: Sink) -> None:
         self._out = out
         self._tar = hashlib.sha256()
-        self._calls: InOrder[bytes] = InOrder(limit=32)
+        self._reading: InOrder[Any] = InOrder(limit=_AHEAD)
+        self._calls: InOrder[bytes] = InOrder(limit=_AHEAD // 2)
         self._unproven: list[tuple[Deflated, Any]] = []
         self._waiting: list[bytes] = []
         self._size = 0
+        self._stack = ExitStack()
 
     def __enter__(self) -> "DiffIDWriter":
-        self._calls.__enter__()
+        self._stack.enter_context(self._calls)
+        self._stack.enter_context(self._reading)
         return self
 
     def __exit__(
@@ -41,9 +47,9 @@ class DiffIDWriter:
             try:
                 self._flush()
             except BaseException as failure:
-                self._calls.__exit__(type(failure), failure, failure.__traceback__)
+                self._stack.__exit__(type(failure), failure, failure.__traceback__)
                 raise
-        self._calls.__exit__(kind, error, traceback)
+        self._stack.__exit__(kind, error, traceback)
         if kind is None:
             for content, hasher in self._unproven:
                 content.check_proof(hasher)
@@ -55,32 +61,39 @@ class DiffIDWriter:
         if self._size >= _BATCH:
             self._flush()
 
-    def through(self, content: Deflated) -> Iterator[bytes]:
-        """The content's stream piece by piece, while what it inflates to goes into the tar.
+    def splice(self, content: Deflated) -> None:
+        """Large content: its stream is the next that is stored, while what it inflates to goes into the tar.
+
+        It is read later, by `settle` at the latest. That it lies may only show there, or when the ``with`` is left.
+        """
+        self._flush()
+        self._reading.hand_on(self._splice, content)
+
+    def splice_at_once(self, content: Deflated) -> bytes:
+        """Content that fits: what it inflates to goes into the tar; its stream, which the caller has to store.
 
         Raises:
-            BrokenStream: The content lies. Of large content the proof is only known when the ``with`` is left.
+            BrokenStream: The content lies. Of content above 32 KiB the proof is only known when the ``with`` is left.
         """
+        piece, plain = at_once(content)
+        self.add(plain)
         hasher = content.hasher()
-        if content.size > _LARGE:
-            self._flush()
-            for piece, plain in pieces(content):
-                self._calls.hand_on(self._tar.update, plain)
-                if hasher:
-                    self._calls.hand_on(hasher.update, plain)
-                yield piece
-            self._unproven.append((content, hasher))
-            return
-        for piece, plain in pieces(content):
-            if hasher:
+        if hasher:
+            if content.size > _LARGE:
+                self._hand_on(hasher.update, plain)
+                self._unproven.append((content, hasher))
+            else:
                 hasher.update(plain)
-            self.add(plain)
-            yield piece
-        content.check_proof(hasher)
+                content.check_proof(hasher)
+        return piece
 
     def store(self, data: bytes) -> None:
         """The layer's next stored bytes."""
-        self._calls.hand_on(self._out.write, data)
+        self._hand_on(self._out.write, data)
+
+    def settle(self) -> None:
+        """Wait until all content has been read: its source may be closed then."""
+        self._reading.settle()
 
     @property
     def diff_id(self) -> DiffID:
@@ -88,6 +101,25 @@ class DiffIDWriter:
         return DiffID("sha256:" + self._tar.hexdigest())
 
     def _flush(self) -> None:
-        self._calls.hand_on(self._tar.update, b"".join(self._waiting))
+        self._hand_on(self._tar.update, b"".join(self._waiting))
         self._waiting.clear()
         self._size = 0
+
+    def _hand_on(self, call: Callable[[bytes], object], data: bytes) -> None:
+        if self._reading.begun:
+            self._reading.hand_on(self._pass_on, (call, data))
+        else:
+            self._calls.hand_on(call, data)
+
+    def _pass_on(self, item: tuple[Callable[[bytes], object], bytes]) -> None:
+        self._calls.hand_on(*item)
+
+    def _splice(self, content: Deflated) -> None:
+        hasher = content.hasher()
+        for piece, plain in pieces(content):
+            self._calls.hand_on(self._tar.update, plain)
+            if hasher:
+                self._calls.hand_on(hasher.update, plain)
+            if piece:
+                self._calls.hand_on(self._out.write, piece)
+        self._unproven.append((content, hasher))

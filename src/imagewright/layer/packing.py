@@ -39,7 +39,7 @@ class Packing:
     ) -> None:
         self._beside.__exit__(kind, error, traceback)
         if kind is None:
-            self._out(b"".join(self._stored))
+            self._hand_on()
 
     def plain(self, data: bytes) -> None:
         """The next bytes of the member that is open. The layer's bytes depend on where they are cut: into `PIECE` each."""
@@ -52,6 +52,11 @@ class Packing:
     def stream(self, data: bytes) -> None:
         """The next stored bytes, between two members."""
         self._do(self._store, data)
+
+    def settle(self) -> None:
+        """Hand on all that there is: what is stored next may then come from elsewhere."""
+        self._beside.settle()
+        self._hand_on()
 
     def _do(self, call: Callable[[bytes], None], data: bytes) -> None:
         if self._beside.begun or (self._encoder.is_slow and len(data) == PIECE):
@@ -76,8 +81,11 @@ class Packing:
         self._stored.append(data)
         self._stored_size += len(data)
         if self._stored_size >= PIECE:
-            self._out(b"".join(self._stored))
-            self._stored, self._stored_size = [], 0
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        self._out(b"".join(self._stored))
+        self._stored, self._stored_size = [], 0
 
 
 def trailer(crc: int, size: int) -> bytes:

@@ -9,6 +9,7 @@ from imagewright.dataclass import dataclass
 
 _ERRORS: tuple[type[Exception], ...] = (zlib.error,)
 try:
+    from isal import igzip_lib
     from isal import isal_zlib as _zlib  # two to three times as fast
     from isal.igzip_lib import IsalError
 
@@ -16,8 +17,13 @@ try:
 except ImportError:  # a platform without its wheel: inflating gives the same bytes with any library
     import zlib as _zlib  # type: ignore[no-redef]
 
+    igzip_lib = None  # type: ignore[assignment]
+
 IN: Final = 1 << 17  # measured: 128 KiB in, 256 KiB out are the fastest with isal 1.9, and no wheel needs more memory
 OUT: Final = 1 << 18
+
+AT_ONCE: Final = 1 << 18
+"""Content of at most so many bytes, compressed and not, is read and inflated in one go: most files of a wheel are small."""
 
 crc32 = _zlib.crc32
 
@@ -67,6 +73,28 @@ class Deflated:
             raise BrokenStream(self.origin, f"its {self.proof[0]} is not the one that is recorded")
 
 
+class _Inflater:
+    """What isal's own decompressor is, of a library that has none: it keeps the input that it has not used."""
+
+    def __init__(self) -> None:
+        self._inflater = _zlib.decompressobj(-15)
+
+    def decompress(self, data: bytes, most: int, /) -> bytes:
+        return self._inflater.decompress(self._inflater.unconsumed_tail + data, most)
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._inflater.unconsumed_tail
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
+
+
 def pieces(content: Deflated) -> Iterator[tuple[bytes, bytes]]:
     """The stream piece by piece, each with what it inflates to: at most `IN` and `OUT` bytes, either may be empty.
 
@@ -75,17 +103,17 @@ def pieces(content: Deflated) -> Iterator[tuple[bytes, bytes]]:
     Raises:
         BrokenStream: One of them is a lie.
     """
-    inflater = _zlib.decompressobj(-15)
+    inflater: Any = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_DEFLATE) if igzip_lib else _Inflater()
     offset, left = content.offset, content.compressed_size
     size, crc = 0, 0
     try:
         while not inflater.eof:
-            again = inflater.unconsumed_tail
+            again = not inflater.needs_input
             piece = b"" if again else content.source.read_at(offset, min(left, IN))
             offset += len(piece)
             left -= len(piece)
             # One byte more than is due, so that a stream that says too little is caught before it fills the memory.
-            plain = inflater.decompress(again or piece, min(OUT, content.size - size + 1))
+            plain = inflater.decompress(piece, min(OUT, content.size - size + 1))
             size += len(plain)
             if size > content.size:
                 raise BrokenStream(content.origin, f"it holds more than the {content.size} bytes that it declares")
@@ -103,9 +131,37 @@ def pieces(content: Deflated) -> Iterator[tuple[bytes, bytes]]:
         raise BrokenStream(content.origin, "its CRC-32 is not the declared one")
 
 
+def fits_at_once(content: Deflated) -> bool:
+    """Whether `at_once` takes it."""
+    return content.size <= AT_ONCE and content.compressed_size <= AT_ONCE
+
+
+def at_once(content: Deflated) -> tuple[bytes, bytes]:
+    """The stream and what it inflates to, as `pieces` gives them, of content that fits.
+
+    Raises:
+        BrokenStream: As `pieces` does.
+    """
+    piece = content.source.read_at(content.offset, content.compressed_size)
+    inflater = _zlib.decompressobj(-15)
+    try:
+        plain = inflater.decompress(piece, content.size + 1)
+    except _ERRORS:
+        plain = b""
+    if (
+        len(plain) != content.size
+        or not inflater.eof
+        or inflater.unused_data
+        or inflater.unconsumed_tail
+        or crc32(plain) != content.crc32
+    ):
+        plain = b"".join([plain for _, plain in pieces(content)])  # says what is wrong
+    return piece, plain
+
+
 def whole(content: Deflated) -> bytes:
     """All of it, proven; for content that is small."""
-    data = b"".join([plain for _, plain in pieces(content)])
+    data = at_once(content)[1] if fits_at_once(content) else b"".join([plain for _, plain in pieces(content)])
     hasher = content.hasher()
     if hasher:
         hasher.update(data)

@@ -28,17 +28,23 @@ class StoredDeflater:
         if _RUN not in data:  # ten times as fast as a pattern
             self._literal(data, parts)
             return b"".join(parts)
-        is_run = False
+        is_open, is_run = self._block_is_open, False
         for piece in _RUNS.split(data):
+            size = len(piece)
             if is_run:
-                for length in _cut(len(piece)):
-                    if self._block_is_open:
-                        parts.append(_EMPTY)
-                    parts.append(_zeros(length))
-                    self._block_is_open = True
-            else:
+                for length in (size,) if size <= _LONGEST_RUN else _cut(size):
+                    parts.append(_zeros(length, is_open))
+                    is_open = True
+            elif size > _LONGEST_BLOCK:
+                self._block_is_open = is_open
                 self._literal(piece, parts)
+                is_open = False
+            elif size:
+                parts.append(_length(size, is_open))
+                parts.append(piece)
+                is_open = False
             is_run = not is_run
+        self._block_is_open = is_open
         return b"".join(parts)
 
     def flush(self) -> bytes:
@@ -48,23 +54,28 @@ class StoredDeflater:
     def _literal(self, data: bytes, parts: list[bytes]) -> None:
         for start in range(0, len(data), _LONGEST_BLOCK):
             piece = data[start : start + _LONGEST_BLOCK]
-            if not self._block_is_open:
-                parts.append(b"\0")
-            self._block_is_open = False
-            parts.append(len(piece).to_bytes(2, "little") + (len(piece) ^ 0xFFFF).to_bytes(2, "little"))
+            parts.append(_length(len(piece), self._block_is_open))
             parts.append(piece)
+            self._block_is_open = False
+
+
+@lru_cache(maxsize=4096)
+def _length(size: int, is_open: bool) -> bytes:
+    """The start of a stored block, or what its start has left to say when its first three bits are out."""
+    return (b"" if is_open else b"\0") + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
 
 
 def _cut(run: int) -> list[int]:
-    if run <= _LONGEST_RUN:
-        return [run]
     whole, rest = divmod(run, _LONGEST_RUN)
     return [_LONGEST_RUN] * whole + ([rest] if rest else [])
 
 
 @lru_cache(maxsize=4096)
-def _zeros(run: int) -> bytes:
-    """A fixed-Huffman block of ``run`` zeros, and after it the first three bits of a stored block, filled to a byte."""
+def _zeros(run: int, is_open: bool) -> bytes:
+    """A fixed-Huffman block of ``run`` zeros, and after it the first three bits of a stored block, filled to a byte.
+
+    A stored block that ``is_open`` before it ends first, without content.
+    """
     zero, end = "00110000", "0000000"
     matches, rest = divmod(run - 1, 258)
     bits = ["010", zero, (_length_code(258) + "00000") * matches]  # a match at distance 1 says the last byte again
@@ -72,7 +83,8 @@ def _zeros(run: int) -> bytes:
     bits += [end, "000"]
     text = "".join(bits)
     text += "0" * (-len(text) % 8)
-    return bytes(int(text[start : start + 8][::-1], 2) for start in range(0, len(text), 8))
+    block = bytes(int(text[start : start + 8][::-1], 2) for start in range(0, len(text), 8))
+    return _EMPTY + block if is_open else block
 
 
 def _length_code(length: int) -> str:

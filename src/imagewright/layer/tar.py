@@ -75,12 +75,12 @@ def checked_path(path: str) -> str:
         BuildError: It leaves the root, or is not a plain path.
     """
     relative = path[1:] if path.startswith("/") else path
-    for part in relative.split("/"):
-        if part in ("", ".", "..") or "\0" in part:
-            raise BuildError(f"a layer cannot hold the path {path!r}", code="IW302")
+    if "\0" in relative or not _NO_NAMES.isdisjoint(relative.split("/")):
+        raise BuildError(f"a layer cannot hold the path {path!r}", code="IW302")
     return relative
 
 
+_NO_NAMES = frozenset(("", ".", ".."))
 _ZEROS = [bytes(-size % BLOCK) for size in range(BLOCK)]
 
 
@@ -99,11 +99,14 @@ def _block(
     name: bytes, prefix: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, link: bytes
 ) -> bytes:
     numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, mtime)
-    before = name.ljust(_MAX_NAME, b"\0") + numbers
-    after = b" " + kind + link.ljust(_MAX_NAME, b"\0") + b"ustar\00000" + bytes(80) + prefix.ljust(167, b"\0")
-    # The checksum's own eight bytes count as spaces; the last of them really is one.
-    total = sum(before) + sum(after) + 7 * 32
-    return before + b"%06o\0" % total + after
+    # The checksum's own eight bytes count as spaces. Zeros count nothing: what is filled up is summed before.
+    total = sum(name) + sum(numbers) + sum(kind) + sum(link) + sum(prefix) + _SUM
+    parts = (name.ljust(_MAX_NAME, b"\0"), numbers, b"%06o\0 " % total, kind, link.ljust(_MAX_NAME, b"\0"), _MAGIC)
+    return b"".join(parts) + prefix.ljust(167, b"\0")
+
+
+_MAGIC = b"ustar\00000" + bytes(80)
+_SUM = sum(_MAGIC) + 8 * 32
 
 
 def _record(key: bytes, value: bytes) -> bytes:

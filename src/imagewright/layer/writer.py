@@ -11,7 +11,7 @@ from imagewright.layer.diff_id import DiffIDWriter
 from imagewright.layer.encoder import Encoder, Stored
 from imagewright.layer.packing import MEMBER, PIECE, Packing, trailer
 from imagewright.layer.planned import Sink
-from imagewright.layer.splice import Deflated, whole
+from imagewright.layer.splice import Deflated, fits_at_once, whole
 from imagewright.oci.digest import DiffID
 
 VERSION: Final = 1
@@ -28,14 +28,15 @@ class LayerWriter:
     """Writes a layer's stored bytes to ``out``; inside a ``with``. After it `diff_id` is known.
 
     Entries come in the order of the calls; directories that a path needs are made before it, once, as root's with mode
-    755. Paths are in the image, with or without the leading slash. One thread beside this one hashes, and calls
-    ``out``; another one compresses. Memory is bounded by a few MiB whatever the content's size. The bytes are a function
+    755. Paths are in the image, with or without the leading slash. Threads beside this one inflate and compress,
+    hash, and call ``out``. Memory is bounded by some 30 MiB whatever the content's size. The bytes are a function
     of the calls and of the encoder's id.
 
     Raises (all methods):
         BuildError: IW302: a path comes twice, lies below a file, or is not a plain path; content has another size than
             was said.
-        BrokenStream: Deflated content is not what it says. Of large content it may come from leaving the ``with``.
+        BrokenStream: Deflated content is not what it says. Of large content it may come from a later call, or from
+            leaving the ``with``.
     """
 
     def __init__(self, out: Sink, *, encoder: Encoder | None = None) -> None:
@@ -116,6 +117,10 @@ class LayerWriter:
             self._add_chunks(path, content, size)
         self._add(tar.padding(size))
 
+    def settle(self) -> None:
+        """Wait until all content that was given has been read: only then may its source be closed."""
+        self._tar.settle()
+
     def symlink(self, path: str, target: str, *, uid: int = 0, gid: int = 0, mtime: int = 0) -> None:
         """A symbolic link; the target is text, nobody looks whether it is there."""
         path = tar.checked_path(path)
@@ -150,10 +155,14 @@ class LayerWriter:
             self._add(whole(content))
             return
         self._end_member()
+        end = trailer(content.crc32, content.size)
+        if fits_at_once(content):
+            self._packing.stream(MEMBER + self._tar.splice_at_once(content) + end)
+            return
         self._packing.stream(MEMBER)
-        for piece in self._tar.through(content):
-            self._packing.stream(piece)
-        self._packing.stream(trailer(content.crc32, content.size))
+        self._packing.settle()
+        self._tar.splice(content)
+        self._packing.stream(end)
 
     def _add_chunks(self, path: str, chunks: Iterable[bytes], size: int) -> None:
         left = size

@@ -46,12 +46,14 @@ def _add(
 ) -> None:
     path = inputs.path(locked.file)
     meaning = meaning_in(locked, inputs, target, allow_bad_record)
-    with open_wheel(path, locked.filename, allow_bad_record=allow_bad_record) as wheel:
+    filename = locked.filename
+    with open_wheel(path, filename, allow_bad_record=allow_bad_record) as wheel:
         for file in installed_files(wheel, target):
-            if not claims.take(locked.filename, file.path, file.recorded, meaning):
+            if not claims.take(filename, file.path, file.recorded, meaning):
                 continue
             if isinstance(file.content, Member):
                 content = wheel.archive.content(file.content, file.recorded)
                 layer.file(file.path, content, file.mode, size=file.size)
             else:
                 layer.file(file.path, file.content, file.mode)
+        layer.settle()
