@@ -24,8 +24,11 @@ layers: .venv/ready-dev
 unit: .venv/ready-dev
 	$(BIN)/pytest -q
 
+# The figures, pictures and tables of README.md and docs, measured anew: some 40 minutes with nothing else to do.
 bench: .venv/ready-dev
 	$(BIN)/python benchmarks/build.py
+	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/report.py
 
 clean:
 	rm -rf .venv

@@ -7,91 +7,26 @@ It needs root, docker-registry and Debian's docker.io (README.md). The table goe
 """
 
 import argparse
-import compileall
 import json
 import os
-import platform
 import shutil
 import signal
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
-from meter import Registry, Traffic, Usage, copy_linked, run
+from meter import Registry, Traffic, Usage, run
 from meter_report import Measured, table
+from ours import HERE, Ours, compile_ourselves, least, local_wheels, machine, say
 from peers import Buildah, Peer, peer, write_source
-from workloads import PYTHON, WORKLOADS, Workload
+from workloads import WORKLOADS, Workload
 
-import imagewright
-from imagewright.packages.pypi.indexes_pip import pip_config_files, read_pip_settings
-
-HERE = Path(__file__).parent
-PORT = 5978
 METER = HERE / "meter.py"
 NO_OP_RUNS = 11
-
-
-@dataclass(frozen=True, slots=True)
-class Ours:
-    """The imagewright of this environment, as a user types it, with a cache of its own."""
-
-    folder: Path
-    registry: str
-    wheels: Path | None
-
-    @property
-    def cache(self) -> Path:
-        """The cache that a build uses."""
-        return self.folder / "cache"
-
-    def environ(self) -> dict[str, str]:
-        """The environment: no configuration of pip but the folder of wheels, which the other side has as well."""
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("IMAGEWRIGHT_", "PIP_"))}
-        environ |= {"IMAGEWRIGHT_CACHE_DIR": str(self.cache), "PIP_CONFIG_FILE": os.devnull}
-        environ["XDG_CONFIG_HOME"] = str(self.folder / "config")
-        return environ
-
-    def environ_for(self, workload: Workload) -> dict[str, str]:
-        """`environ`, with the local wheels where the workload wants them."""
-        if workload.local_wheels and self.wheels is not None:
-            return {**self.environ(), "PIP_FIND_LINKS": str(self.wheels)}
-        return self.environ()
-
-    def write(self, name: str, fields: Mapping[str, object]) -> Path:
-        """The user's file that declares the image."""
-        app = self.folder / "app" / f"{name.lower()}.py"
-        app.parent.mkdir(parents=True, exist_ok=True)
-        arguments = ", ".join(f"{field}={value!r}" for field, value in fields.items())
-        spec = f'ImageSpec(name="bench", python_version="{PYTHON}", {arguments})'
-        app.write_text(f"from imagewright import ImageSpec\n\nimage = {spec}\n")
-        return app
-
-    def command(self, file: Path, registry: str = "") -> list[str]:
-        """Build and push."""
-        program = Path(sys.executable).with_name("imagewright")
-        return [
-            str(program), "build", str(file), "--quiet", "--registry", registry or f"{self.registry}/ours",
-        ]  # fmt: skip
-
-    def share_downloads(self) -> None:
-        """What was downloaded is the same in every state of the cache: wheels, Debian's index, what uv keeps."""
-        self.cache.mkdir(parents=True, exist_ok=True)
-        for part in ("files", "index", "uv"):
-            (self.folder / "downloads" / part).mkdir(parents=True, exist_ok=True)
-            if not (self.cache / part).exists():
-                (self.cache / part).symlink_to(self.folder / "downloads" / part)
-
-    def keep(self, name: str) -> None:
-        """Remember the cache as it is."""
-        copy_linked(self.cache, self.folder / "kept" / name)
-
-    def put_back(self, name: str) -> None:
-        """The cache as it was then."""
-        copy_linked(self.folder / "kept" / name, self.cache)
 
 
 @dataclass(slots=True)
@@ -143,8 +78,7 @@ class Bench:
             say(f"warming the peer's caches for {workload.name}")
             command = self.theirs.prepare(workload, self.ours.folder / "app")
             run([part for part in command if part != "--push"], environ=os.environ)
-            if self.buildah is not None and workload.debian:
-                run(self.buildah.prepare(workload), environ=os.environ)
+            self._prepare_buildah(workload)
         self.theirs.forget_images()
 
     def prepare_states(self, workloads: Sequence[Workload]) -> None:
@@ -157,19 +91,30 @@ class Bench:
             run(self.ours.command(file), environ=self.ours.environ_for(workload))
             if self.theirs is not None and workload.copies_source:
                 run(self.theirs.prepare(workload, self.ours.folder / "app"), environ=os.environ)
+                self._prepare_buildah(workload)
             self.ours.keep(name)
             self.registry.keep(name)
+
+    def _prepare_buildah(self, workload: Workload) -> None:
+        if self.buildah is not None and self.theirs is not None:
+            source, name = self.ours.folder / "app", f"prepared-{workload.name.lower()}"
+            run(self.buildah.prepare(workload, self.theirs, source, name), environ=os.environ)
 
     def round(self, workload: Workload, number: int) -> None:
         """One measurement of each side, the order turned with every round."""
         sides = [self._ours, self._theirs] if self.theirs is not None else [self._ours]
-        if self.buildah is not None and workload.debian:
+        if self.buildah is not None and not workload.empty:
             sides.append(self._buildah)
         write_source(self.ours.folder / "app", f"round {number}")
         for side in sides if number % 2 else reversed(sides):
             self.registry.put_back(workload.after or "base")
             os.sync()  # ours syncs the file system at its end, and must not pay for what the peer has left there
             side(workload)
+        if workload.is_new:
+            self.registry.put_back("base")
+            file = self.ours.write(workload.name, workload.fields())
+            wheels = self.ours.wheels_of(file, self.ours.environ_for(workload))
+            self._of(workload.name).least.append(least(self.registry.place, wheels))
 
     def _ours(self, workload: Workload, watch: Sequence[int] | None = None) -> Usage:
         if workload.empty:
@@ -198,8 +143,11 @@ class Bench:
 
     def _buildah(self, workload: Workload) -> None:
         assert self.buildah is not None
-        usage = run(self.buildah.prepare(workload), environ=os.environ)
+        assert self.theirs is not None
+        command = self.buildah.prepare(workload, self.theirs, self.ours.folder / "app", "measured")
+        usage = run(command, environ=os.environ)
         self._of(workload.name).others.setdefault(self.buildah.version(), []).append(usage)
+        self.buildah.forget("measured")
 
     def look_closer(self, workload: Workload) -> None:
         """Further runs that are not timed: the memory of each side, ours in parts, the peer without bytecode."""
@@ -238,6 +186,7 @@ class Bench:
             with self.registry.count() as counted:
                 measured.ours.append(run(self.ours.command(file), environ=self.ours.environ()))
             measured.our_traffic = counted[0]
+        measured.our_memory = run(self.ours.command(file), environ=self.ours.environ(), watch=()).memory
         parts = run(
             [sys.executable, str(METER), str(file), f"{self.registry.place}/ours", str(self.ours.cache)],
             environ=self.ours.environ(),
@@ -252,26 +201,11 @@ class Bench:
                 with self.registry.count() as counted:
                     measured.theirs.append(run(self.theirs.exist_command(WORKLOADS["W1"]), environ=environ))
                 measured.their_traffic = counted[0]
+            command = self.theirs.exist_command(WORKLOADS["W1"])
+            measured.their_memory = run(command, environ=environ, watch=()).memory
 
     def _of(self, name: str) -> Measured:
         return self.measured.setdefault(name, Measured(our_traffic=Traffic(), their_traffic=Traffic()))
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def machine() -> dict[str, object]:
-    """What it ran on."""
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "processor": models[0].partition(":")[2].strip() if models else platform.machine(),
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-        "load_before": os.getloadavg()[0],
-    }
 
 
 def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
@@ -279,27 +213,25 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
     work: Path = arguments.work.absolute()
     wanted = [WORKLOADS[name] for name in arguments.only]
     workloads, empty = [one for one in wanted if not one.empty], [one for one in wanted if one.empty]
-    pip = read_pip_settings(os.environ, pip_config_files(os.environ, prefix=Path(sys.prefix)))
-    wheels = next((Path(place) for place in pip.find_links if Path(place).is_dir()), None)
-    registry = Registry(work / "registry", PORT)
+    wheels = local_wheels()
+    registry = Registry(work / "registry")
     facts = machine()
     with ExitStack() as stack:
         stack.enter_context(registry.serve())
         bench = Bench(Ours(work / "ours", registry.place, wheels), None, registry)
         write_source(bench.ours.folder / "app", "0")
         say("preparing our side")
-        # As an installation does it: a checkout has no bytecode where PYTHONDONTWRITEBYTECODE is set.
-        compileall.compile_dir(str(Path(imagewright.__path__[0])), quiet=2)
+        compile_ourselves()
         bench.prepare_ours(workloads)
         if not arguments.no_peer:
             say("preparing the peer: flytekit, dockerd, base image")
             archive = work / "base.tar"
             bench.export_base(archive)
-            bench.theirs = stack.enter_context(peer(work / "peer", registry.place, archive, wheels, dict(os.environ)))
+            bench.theirs = stack.enter_context(peer(work / "peer", registry.place, archive, wheels))
             facts["peer"] = bench.theirs.version()
-            if shutil.which("buildah") and any(workload.debian for workload in workloads):
-                bench.buildah = Buildah(work / "buildah", registry.place)
-                bench.buildah.load(archive)
+            if shutil.which("buildah") and not arguments.no_buildah:
+                bench.buildah = Buildah(work / "buildah", registry.place, wheels)
+                bench.buildah.load(archive, work / "peer/helper")
             bench.prepare_peer(workloads)
         bench.prepare_states(workloads)
         bench.no_op()
@@ -327,6 +259,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="interleaved measurements of each side")
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(WORKLOADS), help="for example W1,W3")
     parser.add_argument("--no-peer", action="store_true", help="measure our side alone")
+    parser.add_argument(
+        "--no-buildah", action="store_true", help="leave out what Debian's buildah makes of the Dockerfiles"
+    )
     parser.add_argument("--work", type=Path, default=HERE.parent / ".benchmarks", help="folder for all that is made")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the figures")
     arguments = parser.parse_args()

@@ -29,7 +29,6 @@ from imagewright.testing.conda import CondaFile, make_package, write_channel
 
 HERE = Path(__file__).parent
 PROGRAM = str(Path(sys.executable).with_name("imagewright"))
-PORT = 5061
 BUILD_SECONDS, START_SECONDS = 900, 300
 APP = """from imagewright import ImageSpec, task, workflow
 
@@ -183,7 +182,7 @@ def main() -> None:
         wanted = [spec for spec in wanted if spec["name"] not in done]
     with ExitStack() as stack:
         if any(spec.get("registry") for spec in wanted):
-            registry = Registry(work / "registry", PORT)
+            registry = Registry(work / "registry")
             stack.enter_context(registry.serve())
             (work / "base.py").write_text(BASE)
             pushed, _ = run(

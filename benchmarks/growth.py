@@ -1,68 +1,78 @@
 """How a build grows: 10, 50 and 200 packages, and wheels of a gigabyte, beside the least that has to be done for them.
 
-    .venv/bin/python benchmarks/growth.py [--rounds 3] [--sizes 10,50,200]
+    .venv/bin/python benchmarks/growth.py [--rounds 3] [--sizes 10,50,200] [--no-large]
 
-It needs docker-registry, downloads some 700 MB of wheels once, and writes a table and a picture to ``results/``.
+It needs docker-registry, downloads some 1.7 GB of wheels once, takes about 5 minutes then, and writes all figures to ``results/``.
 """
 
 import argparse
-import compileall
+import json
 import os
 import shutil
+import signal
 import statistics
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from growth_picture import picture
 from meter import Registry, run
+from ours import HERE, Ours, compile_ourselves, least, local_wheels, machine, say
 
-import imagewright
-from build import HERE, Ours, say
-
-PORT = 5979
+METER = HERE / "meter.py"
 PACKAGES = (HERE / "growth_packages.txt").read_text().split()
 ADDED = "tqdm==4.67.1"
 LARGE = (
     "torch==2.13.0",
+    "tensorflow-cpu==2.21.0",
     "xgboost==3.1.1",
     "catboost==1.2.8",
     "pyarrow==22.0.0",
     "scipy==1.17.1",
     "opencv-python-headless==4.12.0.88",
-    "polars==1.35.1",
+    "polars-runtime-32==1.35.1",
+    "vtk==9.7.2",
+    "ray==2.60.0",
 )
 NO_DEPENDENCIES = "--no-deps"
+STEPS = ("new", "one more", "nothing")
+UNCHANGED_RUNS = 11
 
 
 @dataclass(slots=True)
 class Grown:
-    """What was measured of one set of packages: seconds of each round, bytes, requests."""
+    """What was measured of one set of packages: seconds and processor seconds of each round by step, bytes, requests."""
 
-    name: str
+    title: str
     packages: tuple[str, ...]
     wheels: list[Path] = field(default_factory=list)
-    new: list[float] = field(default_factory=list)
-    one_more: list[float] = field(default_factory=list)
-    nothing: list[float] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {step: [] for step in STEPS})
+    cpu: dict[str, list[float]] = field(default_factory=lambda: {step: [] for step in STEPS})
     least: list[float] = field(default_factory=list)
     requests: dict[str, int] = field(default_factory=dict)
     stored: dict[str, int] = field(default_factory=dict)
+    unchanged: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def size(self) -> int:
-        """Bytes of all wheels."""
-        return sum(wheel.stat().st_size for wheel in self.wheels)
+    def document(self) -> dict[str, object]:
+        """All of it, for a file."""
+        return {
+            "title": self.title,
+            "packages": len(self.packages),
+            "bytes": sum(wheel.stat().st_size for wheel in self.wheels),
+            "seconds": {**self.seconds, "least": self.least},
+            "cpu": self.cpu,
+            "requests": self.requests,
+            "stored": self.stored,
+            "unchanged": self.unchanged,
+        }
 
 
 class Growth:
     """Our side, with a cache and a registry that are put back before each run."""
 
     def __init__(self, work: Path, wheels: Path | None) -> None:
-        self.registry = Registry(work / "registry", PORT)
+        self.registry = Registry(work / "registry")
         self.ours = Ours(work / "ours", self.registry.place, wheels)
 
     def write(self, packages: Sequence[str]) -> Path:
@@ -77,65 +87,75 @@ class Growth:
         """Download all wheels, and find out which files they are."""
         file = self.write((*grown.packages, ADDED))
         run(self.ours.command(file, "local"), environ=self.environ())
-        file = self.write(grown.packages)
-        run([*self.ours.command(file)[:1], "lock", str(file), "--quiet"], environ=self.environ())
-        (lock,) = (file.parent / "imagewright.lock").glob("*.toml")
-        grown.wheels = [
-            self._file(wheel) for package in tomllib.loads(lock.read_text())["packages"] for wheel in package["wheels"]
-        ]
-        shutil.rmtree(lock.parent)
+        grown.wheels = self.ours.wheels_of(self.write(grown.packages), self.environ())
         self.ours.put_back("base")
-
-    def _file(self, wheel: dict[str, object]) -> Path:
-        url = str(wheel.get("url", ""))
-        if url.startswith("file:"):
-            return Path(url.removeprefix("file://"))
-        hashes = wheel["hashes"]
-        assert isinstance(hashes, dict)
-        return self.ours.cache / "files" / "sha256" / str(hashes["sha256"])
 
     def round(self, grown: Grown) -> None:
         """All new; one package more; nothing new; and the least."""
         self.ours.put_back("base")
         self.registry.put_back("base")
-        for name, packages, seconds in (
-            ("new", grown.packages, grown.new),
-            ("one more", (*grown.packages, ADDED), grown.one_more),
-            ("nothing", (*grown.packages, ADDED), grown.nothing),
-        ):
+        for step, packages in zip(STEPS, (grown.packages, *[(*grown.packages, ADDED)] * 2), strict=True):
             os.sync()
             with self.registry.count() as counted:
-                seconds.append(run(self.ours.command(self.write(packages)), environ=self.environ()).wall)
-            grown.requests[name], grown.stored[name] = counted[0].total, counted[0].stored
+                used = run(self.ours.command(self.write(packages)), environ=self.environ())
+            grown.seconds[step].append(used.wall)
+            grown.cpu[step].append(used.cpu)
+            grown.requests[step], grown.stored[step] = counted[0].total, counted[0].stored
+        if not grown.unchanged:
+            grown.unchanged = self.take_apart(self.write((*grown.packages, ADDED)))
         self.registry.put_back("base")
-        os.sync()
-        command = [sys.executable, str(HERE / "floor.py"), self.registry.place, *map(str, grown.wheels)]
-        grown.least.append(float(run(command, environ=os.environ).output))
+        grown.least.append(least(self.registry.place, grown.wheels))
+
+    def take_apart(self, file: Path) -> dict[str, float]:
+        """What a build that changes nothing is made of, in seconds: medians of several."""
+        command = [sys.executable, str(METER), str(file), f"{self.registry.place}/ours", str(self.ours.cache)]
+        parts = [json.loads(run(command, environ=self.environ()).output) for _ in range(UNCHANGED_RUNS)]
+        bare = [run([sys.executable, "-c", "pass"], environ=self.environ()).wall for _ in range(UNCHANGED_RUNS)]
+        found = {name: statistics.median(one[name] for one in parts) for name in ("imports", "read file")}
+        ended = statistics.median(one["all but the interpreter"] for one in parts)
+        return {
+            "interpreter": statistics.median(bare),
+            **found,
+            "digest of the spec, settings, one request": ended - sum(found.values()),
+        }
 
 
-def table(sets: Sequence[Grown], rounds: int) -> str:
+def median(seconds: Sequence[float]) -> float:
+    return statistics.median(seconds)
+
+
+def table(sets: Sequence[Grown], facts: dict[str, object], rounds: int) -> str:
     """Markdown."""
     lines = [
         "# How a build grows",
         "",
-        f"{len(os.sched_getaffinity(0))} cores, Python {sys.version.split()[0]}, load {os.getloadavg()[0]:.1f}; {rounds} rounds, medians. Wheels downloaded before, no layer there.",
+        f"{facts['cores']} cores ({facts['processor']}), Python {facts['python']}; load {facts['load_before']:.1f} before, {facts['load_after']:.1f} after; {rounds} rounds, medians. Wheels downloaded before, no layer there.",
         '"Least" is every file inflated and hashed once and every byte sent once, by the same libraries on all processors (`floor.py`), without the start of Python.',
         "",
         "| wheels | bytes | all new | least | ratio | one more | nothing new | requests: new, one more, nothing | up: new, one more |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for one in sets:
-        new, least = statistics.median(one.new), statistics.median(one.least)
+        new, floor = one.seconds["new"], one.least
+        ratio = median([ours / theirs for ours, theirs in zip(new, floor, strict=True)])
         lines.append(
-            f"| {one.name} | {one.size / 1e6:.0f} MB | {new:.2f} s | {least:.2f} s | {new / least:.2f} "
-            f"| {statistics.median(one.one_more):.2f} s | {statistics.median(one.nothing):.2f} s "
+            f"| {one.title} | {sum(wheel.stat().st_size for wheel in one.wheels) / 1e6:.0f} MB "
+            f"| {median(new):.2f} s | {median(floor):.2f} s | {ratio:.2f} "
+            f"| {median(one.seconds['one more']):.2f} s | {median(one.seconds['nothing']):.2f} s "
             f"| {one.requests['new']}, {one.requests['one more']}, {one.requests['nothing']} "
             f"| {one.stored['new'] / 1e6:.0f}, {one.stored['one more'] / 1e6:.1f} MB |"
         )
+    lines += ["", "A build that changes nothing, in parts (seconds, medians):", ""]
+    lines += [
+        f"- {one.title}: {'; '.join(f'{part} {value:.3f}' for part, value in one.unchanged.items())}; "
+        f"processor time {median(one.cpu['nothing']):.2f}"
+        for one in sets
+    ]
     return "\n".join(lines)
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(143))  # so that the registry ends as well
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sizes", type=lambda text: [int(part) for part in text.split(",")], default=[10, 50, 200])
@@ -143,15 +163,11 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=HERE.parent / ".benchmarks", help="folder for all that is made")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the figures")
     arguments = parser.parse_args()
-    from imagewright.packages.pypi.indexes_pip import pip_config_files, read_pip_settings
-
-    pip = read_pip_settings(os.environ, pip_config_files(os.environ, prefix=Path(sys.prefix)))
-    wheels = next((Path(place) for place in pip.find_links if Path(place).is_dir()), None)
-    compileall.compile_dir(str(Path(imagewright.__path__[0])), quiet=2)
     sets = [Grown(f"{size} packages", tuple(PACKAGES[:size])) for size in arguments.sizes]
     if not arguments.no_large:
-        sets.append(Grown("large ones", LARGE))
-    growth = Growth(arguments.work.absolute(), wheels)
+        sets.append(Grown(f"{len(LARGE)} large ones", LARGE))
+    compile_ourselves()
+    growth = Growth(arguments.work.absolute() / "growth", local_wheels())
     with growth.registry.serve():
         shutil.rmtree(growth.ours.cache, ignore_errors=True)
         growth.ours.share_downloads()
@@ -159,29 +175,21 @@ def main() -> int:
         growth.ours.keep("base")
         growth.registry.keep("base")
         for one in sets:
-            say(f"downloading {one.name}")
+            say(f"downloading {one.title}")
             growth.prepare(one)
+        facts = machine()
         for number in range(1, arguments.rounds + 1):
             for one in sets:
-                say(f"round {number} of {arguments.rounds}: {one.name}")
+                say(f"round {number} of {arguments.rounds}: {one.title}")
                 growth.round(one)
-    text = table(sets, arguments.rounds)
+    facts["load_after"] = os.getloadavg()[0]
+    text = table(sets, facts, arguments.rounds)
     print(text)
     arguments.results.mkdir(parents=True, exist_ok=True)
     name = arguments.results / f"{date.today().isoformat()}-growth"
     name.with_suffix(".md").write_text(text + "\n")
-    points = [
-        (
-            len(one.packages),
-            statistics.median(one.new),
-            statistics.median(one.one_more),
-            statistics.median(one.nothing),
-            statistics.median(one.least),
-        )
-        for one in sets
-        if one.packages != LARGE
-    ]
-    name.with_suffix(".svg").write_text(picture(points))
+    raw = {"machine": facts, "rounds": arguments.rounds, "sets": [one.document() for one in sets]}
+    name.with_suffix(".json").write_text(json.dumps(raw, indent=1) + "\n")
     return 0
 
 

@@ -136,8 +136,10 @@ class Traffic:
 class Registry:
     """Debian's docker-registry, whose storage can be put back to what it was. Its access log counts for both sides."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        self.place = f"127.0.0.1:{port}"
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.place = f"127.0.0.1:{probe.getsockname()[1]}"
         self._folder, self._storage, self._log = folder, folder / "storage", folder / "log"
 
     @contextmanager

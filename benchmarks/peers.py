@@ -11,22 +11,24 @@ What differs from what flytekit would do, each in the peer's favour or needed wi
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from workloads import PYTHON, SOURCE_FOLDER, Workload
 
+from imagewright.errors import ImagewrightError
 from imagewright.packages.deb.mirror import apt_sources, mirrors_of
+from imagewright.testing.debian import path_with, programs
 from imagewright.testing.engines import Engine, dockerd, output_of
 
 FLYTEKIT = "flytekit==1.16.31"
-SUITE = "trixie"
 CODENAME = "bookworm"  # of the base
 PACKAGES = ("docker.io", "docker-cli", "docker-buildx", "containerd", "runc")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -48,53 +50,20 @@ print(ImageSpec(**json.loads(sys.argv[1])).exist())
 
 
 def docker_programs(folder: Path) -> Path | None:
-    """A folder with the programs of the newest dockerd that Debian has, or None when it cannot be had or run here.
-
-    They are downloaded with apt's own checks, by a configuration that knows nothing of this machine's, and unpacked.
-    """
-    programs = folder / "bin"
-    if programs.exists():
-        return programs
+    """The folder of the newest dockerd that Debian has, or None when it cannot be had or run here."""
     try:
-        _unpack_docker(folder)
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
-        print(f"note: Debian {SUITE}'s dockerd cannot be had, the installed one is used: {error}", file=sys.stderr)
+        root = programs(PACKAGES, folder)
+        runc = root / "usr/sbin/runc"
+        if (
+            runc.exists()
+            and subprocess.run([runc, "--version"], capture_output=True, timeout=60, check=False).returncode
+        ):
+            runc.unlink()  # it wants a newer C library than this machine has: the installed one does as well
+        output_of(str(root / "usr/sbin/dockerd"), "--version")
+    except (ImagewrightError, OSError, RuntimeError, subprocess.TimeoutExpired) as error:
+        print(f"note: Debian's newest dockerd cannot be had, the installed one is used: {error}", file=sys.stderr)
         return None
-    return programs
-
-
-def _unpack_docker(folder: Path) -> None:
-    apt = folder / "apt"
-    for part in ("state/lists/partial", "cache/archives/partial", "debs"):
-        (apt / part).mkdir(parents=True, exist_ok=True)
-    (apt / "state/status").touch()
-    mirror = mirrors_of(apt_sources(Path("/etc/apt"))).debian
-    (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {SUITE} main\n")
-    (apt / "apt.conf").write_text(
-        f'Dir::State "{apt}/state";\nDir::State::status "{apt}/state/status";\nDir::Cache "{apt}/cache";\n'
-        f'Dir::Etc::SourceList "{apt}/sources.list";\nDir::Etc::SourceParts "/dev/null";\n'
-    )
-    environ = {**os.environ, "APT_CONFIG": str(apt / "apt.conf")}
-    # apt-file asks for lists of 13 MB besides, where it is installed.
-    update = ["apt-get", "-o", "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false", "update"]
-    for command in (update, ["apt-get", "download", *PACKAGES]):
-        done = subprocess.run(
-            command, cwd=apt / "debs", env=environ, capture_output=True, text=True, timeout=600, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(done.stderr[-1000:])
-    root = folder / "root"
-    for deb in sorted((apt / "debs").glob("*.deb")):
-        output_of("dpkg", "-x", str(deb), str(root))
-    runc = root / "usr/sbin/runc"
-    if subprocess.run([runc, "--version"], capture_output=True, timeout=60, check=False).returncode:
-        runc.unlink()  # it wants a newer C library than this machine has: the installed one does as well
-    output_of(str(root / "usr/sbin/dockerd"), "--version")
-    programs = folder / "new-bin"
-    programs.mkdir(exist_ok=True)
-    for program in (*root.glob("usr/sbin/*"), *root.glob("usr/bin/*")):
-        (programs / program.name).symlink_to(program)
-    programs.rename(folder / "bin")
+    return root
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,20 +152,20 @@ class Peer:
 
 
 @contextmanager
-def peer(folder: Path, registry: str, base: Path, wheels: Path | None, environ: Mapping[str, str]) -> Iterator[Peer]:
+def peer(folder: Path, registry: str, base: Path, wheels: Path | None) -> Iterator[Peer]:
     """The peer, while the body runs: flytekit in an environment of its own, dockerd with the base image loaded."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "venv/ready").exists():
         output_of(sys.executable, "-m", "venv", "--clear", str(folder / "venv"), timeout_seconds=300)
         output_of(str(folder / "venv/bin/pip"), "install", "--quiet", FLYTEKIT, timeout_seconds=900)
         (folder / "venv/ready").touch()
-    programs = docker_programs(folder / "docker")
-    if programs is not None:
-        plugins = folder / "docker/root/usr/libexec/docker/cli-plugins"
-        config = folder / "docker/config"
+    root = docker_programs(folder / "debian")
+    if root is not None:
+        config = folder / "docker-config"
         config.mkdir(exist_ok=True)
+        plugins = root / "usr/libexec/docker/cli-plugins"
         (config / "config.json").write_text(json.dumps({"cliPluginsExtraDirs": [str(plugins)]}))
-        os.environ["PATH"] = f"{programs}:{environ['PATH']}"
+        os.environ["PATH"] = path_with(root)
         os.environ["DOCKER_CONFIG"] = str(config)
     with dockerd() as docker:
         _helper_image(docker, folder / "helper")
@@ -260,36 +229,64 @@ def write_apt_dockerfile(context: Path, workload: Workload, base: str = BASE) ->
     (context / "Dockerfile").write_text(text)
 
 
+def for_buildah(dockerfile: str, again: str) -> str:
+    """flytekit's Dockerfile as buildah 1.28 takes it. ``again`` makes the step of the packages run in each round.
+
+    Images have a host in their names, a mount says its type and an absolute path, and a step has a command.
+    """
+    text = dockerfile.replace("FROM imagewright-bench/", "FROM localhost/imagewright-bench/")
+    text = text.replace(f"--mount=from={WHEELS},source=/,target=/wheels", "")  # a volume of the command's
+    text = text.replace("--mount=from=", "--mount=type=bind,from=")
+    text = text.replace("target=requirements_uv.txt", "target=/root/requirements_uv.txt")
+    text = re.sub(r"^(RUN(?: +--mount=\S+)+) *$", r"\1 true", text, flags=re.MULTILINE)
+    return text.replace("uv venv ", f"{again}uv venv ")
+
+
 @dataclass(frozen=True, slots=True)
 class Buildah:
     """Debian's buildah, with its storage in a folder. It has no daemon; building and pushing are two commands."""
 
     folder: Path
     registry: str
+    wheels: Path | None
 
-    def load(self, base: Path) -> None:
-        """Have the base image."""
+    def load(self, base: Path, helper: Path) -> None:
+        """Have the base image, and the one of ``helper``, a folder with a Dockerfile; nothing of earlier runs."""
+        output_of(*self._command, "rmi", "--all", "--force")
         name = output_of(*self._command, "pull", "--quiet", f"docker-archive:{base}", timeout_seconds=300).split()[-1]
         output_of(*self._command, "tag", name, BASE)
+        output_of(*self._command, "build", "--quiet", "--tag", HELPER, str(helper))
 
     def version(self) -> str:
         """What is measured."""
         return "buildah " + output_of("buildah", "--version").split()[2]
 
-    def prepare(self, workload: Workload) -> list[str]:
-        """Write the build's folder, and return the command that builds and pushes."""
+    def prepare(self, workload: Workload, peer: Peer, source: Path, name: str) -> list[str]:
+        """Write the build's folder, and return the command that builds an image, called ``name`` here, and pushes it."""
         context = self.folder / "context"
         shutil.rmtree(context, ignore_errors=True)
-        context.mkdir(parents=True)
-        write_apt_dockerfile(context, workload, f"localhost/{BASE}")
         tag = uuid.uuid4().hex
+        if workload.debian:
+            context.mkdir(parents=True)
+            write_apt_dockerfile(context, workload, f"localhost/{BASE}")
+        else:
+            peer.prepare(workload, source)
+            shutil.copytree(peer.folder / "context", context)
+            again = "" if workload.copies_source else f": {tag} && "
+            dockerfile = context / "Dockerfile"
+            dockerfile.write_text(for_buildah(dockerfile.read_text(), again))
         line = " ".join(self._command)
-        build = f"{line} build --quiet --network=host --isolation=chroot --tag={tag} {context}"
+        wheels = f"--volume={self.wheels}:/wheels:ro" if workload.local_wheels and self.wheels else ""
+        build = f"{line} build --layers --quiet --network=host --isolation=chroot {wheels} --tag={name} {context}"
         return [
             "/bin/sh",
             "-ec",
-            f"{build}; {line} push --quiet --tls-verify=false {tag} docker://{self.registry}/buildah/bench:{tag}",
+            f"{build}; {line} push --quiet --tls-verify=false {name} docker://{self.registry}/buildah/bench:{tag}",
         ]
+
+    def forget(self, name: str) -> None:
+        """Throw an image away, with the steps that no other one has."""
+        output_of(*self._command, "rmi", "--force", name)
 
     @property
     def _command(self) -> tuple[str, ...]:

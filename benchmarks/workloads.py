@@ -48,6 +48,11 @@ class Workload:
     debian: tuple[str, ...] = ()
     empty: bool = False  # no cache at all: a new machine, beside a registry that has the layers
 
+    @property
+    def is_new(self) -> bool:
+        """Whether all of its wheels become layers: then there is a least that has to be done for them."""
+        return bool(self.packages) and not self.after
+
     def fields(self) -> dict[str, object]:
         """The fields of the ImageSpec, in the words that flytekit's and ours share."""
         fields: dict[str, object] = {"packages": list(self.packages)}
