@@ -57,7 +57,9 @@ def _built(run: Run, tmp_path: Path, *arguments: str, more: str = "", **environ:
 
 
 @pytest.mark.root
-def test_python_takes_the_bytecode_of_packages_and_of_its_own_library(imagewright: Run, tmp_path: Path) -> None:
+def test_python_takes_the_bytecode_of_packages_and_of_its_own_library(
+    imagewright: Run, cache: Path, tmp_path: Path
+) -> None:
     """``python -v`` says that each module comes from a file of bytecode, which it does not hold against the source."""
     said, flags = _looked(imagewright, tmp_path)
 
@@ -68,6 +70,9 @@ def test_python_takes_the_bytecode_of_packages_and_of_its_own_library(imagewrigh
     compiled = re.findall(r"code object from (/.*\.py)$", said, re.MULTILINE)
     assert [path for path in compiled if "sitecustomize" not in path] == []
     assert flags == {"idna": 1, "json": 1}
+    # Nor is it made once more for tasks that run here, beside that of what starts a task.
+    made = [path for path in cache.glob("rootfs/bytecode-*/**/*.pyc") if "imagewright-runtime" not in str(path)]
+    assert not [path for path in made if "/json/" in str(path) or "/subprocess." in str(path)]
 
 
 @pytest.mark.root

@@ -27,6 +27,7 @@ image = ImageSpec(
     copy=["given.txt"],
     secrets={{"TOKEN": "env:TOKEN"}},
     commands={commands!r},
+    compile_bytecode=True,
 )
 """
 OWNERS = [

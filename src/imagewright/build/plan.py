@@ -145,6 +145,8 @@ def _history(layer: AnyLayer) -> HistoryEntry:
 
 
 def _comment(layer: OwnLayer) -> str:
+    if isinstance(layer, BytecodeLayer):
+        return "in a sandbox, without a network"
     if not isinstance(layer, Step):
         return ""
     return "in a sandbox, with the network" if layer.network else "in a sandbox, without a network"

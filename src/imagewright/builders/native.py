@@ -5,7 +5,7 @@ from dataclasses import replace
 from imagewright.build.destination import target_reference
 from imagewright.build.session import Session
 from imagewright.builders.protocol import Build
-from imagewright.errors import LockError
+from imagewright.errors import LockError, SpecError
 from imagewright.events import Noted
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
@@ -19,6 +19,8 @@ BUILDER_OPTIONS = (
     frozenset({"allow_bad_record", "allow_overwrite", "command_network", "command_timeout", "conda_post_link"})
     | BUILDING
 )
+
+ELSEWHERE = "PYTHONPYCACHEPREFIX"
 
 
 class NativeBuilder:
@@ -74,6 +76,13 @@ def check_supported(spec: ImageSpec) -> tuple[Platform, ...]:
         from imagewright.build.conda import check_conda_fields
 
         check_conda_fields(spec)
+    if spec.compile_bytecode and spec.env.get(ELSEWHERE):
+        raise SpecError(
+            f"compile_bytecode=True puts bytecode beside the sources, and env has {ELSEWHERE}={spec.env[ELSEWHERE]!r}",
+            why="Python looks for bytecode in that folder alone",
+            fix=f"leave {ELSEWHERE} out of env, or compile_bytecode",
+            where=spec.where_of(ELSEWHERE),
+        )
     if spec.cuda or spec.cudnn:
         from imagewright.build.cuda import check_cuda
 

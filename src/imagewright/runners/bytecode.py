@@ -1,6 +1,6 @@
 """Bytecode of the packages that a run's code imports, made once for an image: later tasks then start without compiling.
 
-Images carry none, so without it each task would compile anew whatever it imports.
+Images carry none unless their spec has ``compile_bytecode``, so without it each task would compile anew whatever it imports.
 """
 
 import ast
@@ -30,6 +30,27 @@ _ENTRYPOINT = (
 )
 _IMPORT = """
 import importlib, sys
+from importlib import _bootstrap_external as external
+
+place = external.cache_from_source
+
+
+def cache_from_source(path, *arguments, **named):
+    # Bytecode that is in the image and counts whatever the times are: with a prefix Python does not look there.
+    prefix, sys.pycache_prefix = sys.pycache_prefix, None
+    try:
+        there = place(path, *arguments, **named)
+        with open(there, "rb") as file:
+            if file.read(8)[4] & 1:
+                return there
+    except (OSError, IndexError):
+        pass
+    finally:
+        sys.pycache_prefix = prefix
+    return place(path, *arguments, **named)
+
+
+external.cache_from_source = cache_from_source
 sys.path.insert(0, sys.argv[1])
 for name in sys.argv[2:]:
     try:
@@ -79,7 +100,7 @@ def make_bytecode(
 
     They are imported in a container of the image, as its user, where none of the user's code runs: a task could
     otherwise leave bytecode for the next one that is not the package's. Bytecode of the code folder is not kept: files
-    there have no times, so it would outlive a change. What cannot be imported is passed over.
+    there have no times, so it would outlive a change. What cannot be imported is passed over, and so is what the image has.
 
     Raises:
         Stopped: ``stop`` was called meanwhile.

@@ -1,9 +1,11 @@
 """Keys and titles of layers of bytecode, and which of them an image has."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.build.locks import AMD64, DEBIAN, IMAGE, deb, lock, wheel
+from tests.conftest import Golden
 
 from imagewright.build.budget import SHARED_LAYERS
 from imagewright.build.bytecode.layer import BytecodeLayer
@@ -12,6 +14,10 @@ from imagewright.build.given import GivenLayer
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.build.plan import Plan, default_base, plan
 from imagewright.build.step import Step
+from imagewright.builders.native import check_supported
+from imagewright.cli.errors_text import error_lines
+from imagewright.cli.terminal import Terminal
+from imagewright.errors import SpecError
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.descriptor import Descriptor, Layer
 from imagewright.oci.digest import DiffID, digest_of
@@ -107,6 +113,22 @@ def test_a_spec_on_a_spec_compiles_what_it_adds() -> None:
     assert layers[-1].compiling.checked
 
 
+def test_a_file_that_two_wheels_have_is_the_last_ones() -> None:
+    """With ``allow_overwrite`` the bytecode above all other is that of the wheel above all others."""
+    spec = replace(ON, builder_options={"allow_overwrite": ["idna"]})
+
+    layers = plan(spec, lock(IDNA, SIX), default_base(DEBIAN), ()).layers
+
+    titles = [layer.title for layer in layers]
+    assert titles[-5:] == [
+        "six 1.17.0",
+        "idna 3.10",
+        "bytecode of python 3.11 itself",
+        "bytecode of six 1.17.0",
+        "bytecode of idna 3.10",
+    ]
+
+
 def test_many_wheels_stay_within_the_budget() -> None:
     """Two hundred large wheels have no more layers of bytecode than docker leaves room for."""
     wheels = [wheel(f"package-{number}", "1") for number in range(200)]
@@ -118,6 +140,18 @@ def test_many_wheels_stay_within_the_budget() -> None:
 
     assert len(layers) == 1 + MOST_OWN_LAYERS + SHARED_LAYERS
     assert sorted(one for layer in layers for one in layer.wheels) == sorted(wheels)
+
+
+def test_bytecode_that_nobody_would_look_for_is_refused(golden: Golden, tmp_path: Path) -> None:
+    """PYTHONPYCACHEPREFIX names the one folder that Python looks in."""
+    spec = replace(ON, env={"PYTHONPYCACHEPREFIX": "/tmp/cache"})
+
+    with pytest.raises(SpecError) as refused:
+        check_supported(spec)
+
+    lines = error_lines(refused.value, Terminal(width=110, colour=False, live=False), tmp_path)
+    text = [line for line in lines if not line.startswith("  -->") and "^^^" not in line and "env=" not in line[:60]]
+    golden("cli/errors/E-bytecode-elsewhere.txt", "\n".join(text) + "\n")
 
 
 @pytest.mark.parametrize(
