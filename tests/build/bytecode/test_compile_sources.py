@@ -23,6 +23,8 @@ SOURCES = {
     f"{FOLDER}/latin.py": "# coding: latin-1\nWORD = 'é'\n".encode("latin-1"),
     f"{FOLDER}/odd.py": b'"""Doc."""\nassert __name__\nx = "\\ud800"\n',
     f"{FOLDER}/empty.py": b"",
+    # One process that compiled both would write the constant above in another way after this name than before it.
+    f"{FOLDER}/name.py": "é = 1\n".encode(),
 }
 
 
