@@ -12,7 +12,7 @@ from imagewright.packages.target import Target
 from imagewright.sandbox.stack import Stack, look_up
 
 TESTS = "tests"
-"""Folders of this name are left out: a fifth of the work for numpy, pandas and scikit-learn, and no task imports them."""
+"""Folders of this name are left out: two thirds of the work for numpy, pandas, scipy and scikit-learn, and no task imports them."""
 
 CACHE = "__pycache__"
 
