@@ -4,11 +4,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
 
+from imagewright.build.kept_lines import KeptLines
 from imagewright.build.leaks import without_secrets
 from imagewright.build.redaction import Redactor
 from imagewright.build.secrets import read_secrets
@@ -36,7 +36,6 @@ from imagewright.sandbox.unpack import remove
 from imagewright.sandbox.users import UnknownUser
 from imagewright.spec import ImageSpec
 
-_KEPT_LINES = 40
 _ONE_USER = "no ids are lent to this user (uidmap, /etc/subuid), so commands and apt see every file as root's, and copy it as such"
 
 
@@ -123,13 +122,13 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             began = time.time()
             argv = _beforehand(job, place, stack, binds, work)
             command = _command(job, argv, binds)
-            last: deque[str] = deque(maxlen=_KEPT_LINES)
-
+            output = KeptLines()
             redacted = Redactor(job.secrets.values()).redacted
 
             def said(line: str) -> None:
-                last.append(redacted(line))
-                place.say(last[-1])
+                line = redacted(line)
+                output.add(line)
+                place.say(line)
 
             try:
                 ended = run(
@@ -138,7 +137,7 @@ def _run_step(place: Apart, below: Sequence[StoredLayer], job: _Job) -> DiffID:
             except (CannotStart, UnknownUser, ValueError) as error:
                 raise cannot_start(job.step, job.image, str(error), below=len(below)) from error
             if ended.exit_code or ended.timed_out or ended.stopped:
-                raise failed(job.step, job.image, ended, tuple(last), below=len(below), one_user=not place.several)
+                raise failed(job.step, job.image, ended, output, below=len(below), one_user=not place.several)
             ignored = (*mount_points(stack, command), *job.step.ignored)
             changes = difference(upper / "upper", stack, ignored=ignored, newest=began)
             if job.secrets:

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 
+from imagewright.build.kept_lines import KeptLines
 from imagewright.build.step import Step
 from imagewright.errors import BuildError
 from imagewright.packages.deb.programs import package_of
 from imagewright.sandbox.bubblewrap import Ended
-
-_LAST_LINES = 6
 
 _MISSING = (
     re.compile(r"^(?:\S*/)?(?:sh|dash): (?:(?:line )?\d+: )?(?P<name>[^\s:/]+): not found$"),
@@ -19,8 +18,9 @@ _MISSING = (
 _OWNERS = re.compile(r"(?:chown|chgrp|setting ownership|setgroups|setegid|seteuid|Invalid argument).*", re.IGNORECASE)
 
 
-def failed(step: Step, image: str, ended: Ended, lines: Sequence[str], *, below: int, one_user: bool) -> BuildError:
+def failed(step: Step, image: str, ended: Ended, output: KeptLines, *, below: int, one_user: bool) -> BuildError:
     """The error of a step that ended badly. ``below`` layers are kept; ``one_user``: its sandbox had no other than root."""
+    lines = output.last
     fix: list[str] = []
     if ended.timed_out:
         how = f"did not end within its time limit of {step.timeout_seconds:g} s"
@@ -38,9 +38,8 @@ def failed(step: Step, image: str, ended: Ended, lines: Sequence[str], *, below:
             "this user's sandbox has one user, so no file can be given to another one: run it as root, or install uidmap "
             "and let root run: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
         )
-    shown = [line for line in lines if line.strip()][-_LAST_LINES:]
     script = [f"| + {step.origin.text.strip()}"] if step.origin.field == "commands" else []
-    return _error(step, image, how, [*script, *(f"| {line}" for line in shown)], fix, below)
+    return _error(step, image, how, [*script, *(f"| {line}" for line in output.shown)], fix, below)
 
 
 def cannot_start(step: Step, image: str, why: str, *, below: int) -> BuildError:
