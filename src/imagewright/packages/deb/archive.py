@@ -6,10 +6,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
+from imagewright.packages.deb.xz import Decompressor, xz_decompressor
 
 CHUNK = 1 << 20  # what is unpacked at a time; lzma lets go of the GIL while it does
 MAX_FILE = 1 << 30
@@ -95,10 +96,10 @@ class Deb:
             at = end + size % 2
 
     def _unpack(self, name: str, packed: memoryview) -> Iterator[bytes]:
-        unpacker: _Unpacker
+        unpacker: Decompressor
         match name.rpartition(".tar")[2]:
             case ".xz":
-                unpacker = lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=1 << 28)
+                unpacker = xz_decompressor(1 << 28)
             case ".gz":
                 unpacker = _Gzip()
             case "":
@@ -122,16 +123,6 @@ class Deb:
             raise refused(self._name, f"{name} cannot be unpacked: {error}") from error
         if unpacker.unused_data or at < len(packed):
             raise refused(self._name, f"{name} has something after its end")
-
-
-class _Unpacker(Protocol):
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def needs_input(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 class _Gzip:
