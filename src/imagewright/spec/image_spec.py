@@ -3,43 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from imagewright.errors import BuildError, SpecError, Where, redacted
 from imagewright.oci.digest import Digest, canonical_json, digest_of, hex_of
 from imagewright.oci.platform import Platform
 from imagewright.oci.reference import Reference
 from imagewright.spec import place
-from imagewright.spec.base_image import parse_local, spelled_local_image
-from imagewright.spec.channels import local_channel, spelled_channels, without_token
 from imagewright.spec.copy_mode import CopyFileDetection
-from imagewright.spec.environment import in_task_container, installed
+from imagewright.spec.environment import installed
 from imagewright.spec.fields import CHECKS, LOCAL_REGISTRY, Refused
-from imagewright.spec.files import Copied, copied_files, source_files, source_root_of, spelled
-from imagewright.spec.identity import BUILDING, REQUIRING, spelled_fields
-from imagewright.spec.names import local_path
-from imagewright.spec.requirements import (
-    LOCKS,
-    PROJECT,
-    PROJECT_LOCKS,
-    PYLOCK,
-    kind_of,
-    spelled_extra_files,
-    spelled_local,
-    spelled_project,
-    spelled_requirements,
-)
 
 if TYPE_CHECKING:
     from datetime import date
     from enum import Enum
 
+    from imagewright.spec.files import Copied
+
     Strings = list[str] | tuple[str, ...]
     File = str | os.PathLike[str]
+
+T = TypeVar("T")
 
 DEFAULT_PYTHON = "3.11"
 """The Python of the default base, when the spec names none."""
@@ -152,7 +140,10 @@ class ImageSpec:
         values["directory"] = Path(os.path.abspath(directory or place.folder_of(self.where)))
         try:
             values.update({field: check(field, given[field]) for field, check in CHECKS.items()})
-            self._check_together()
+            if self.requirements is not None:
+                from imagewright.spec.together import check_together  # files, which most specs do not name
+
+                check_together(self)
         except Refused as refused:
             raise self._error(refused) from None
 
@@ -193,16 +184,9 @@ class ImageSpec:
         Raises:
             SpecError: A file that the spec names is not there.
         """
-        try:
-            found: dict[str, Copied] = {}
-            if self.copy_mode is not CopyFileDetection.NO_COPY:
-                found.update(
-                    (entry.path, entry) for entry in source_files(self._source_root, self.copy_mode, self.where.file)
-                )
-            found.update((entry.path, entry) for entry in copied_files(self.copy, self.directory))
-        except Refused as refused:
-            raise self._error(refused) from None
-        return tuple(found[path] for path in sorted(found))
+        from imagewright.spec.content import copied_by
+
+        return self._told(copied_by)
 
     @cached_property
     def digest(self) -> Digest:
@@ -210,7 +194,9 @@ class ImageSpec:
 
         The files are read when it is first asked for; `check_unchanged` reads them again.
         """
-        return digest_of(canonical_json(self._content(self.copied)))
+        from imagewright.spec.content import content_of  # here and below: a task container asks for no digest
+
+        return digest_of(canonical_json(self._told(content_of)))
 
     @cached_property
     def declared(self) -> Digest:
@@ -218,35 +204,16 @@ class ImageSpec:
 
         It needs no file, so a task container can tell by it which spec it was made from.
         """
-        content = self._spelled()
-        if isinstance(self.base_image, ImageSpec):
-            content["base_image"] = {"declared": self.base_image.declared}
-        elif self.base_image is not None and (local := parse_local(self.base_image)) is not None:
-            content["base_image"] = {"local": [local.kind, _portable(local.path), local.name]}
-        names = {
-            "requirements": _portable(self.requirements),
-            "source_root": _portable(self.source_root),
-            "source_copy_mode": self.source_copy_mode.name if self.source_copy_mode else None,
-            "copy": list(self.copy) or None,
-            "conda_channels": [_portable_channel(channel) for channel in self.conda_channels] or None,
-        }
-        content.update({field: name for field, name in names.items() if name is not None})
-        return digest_of(canonical_json({"declared": content}))
+        from imagewright.spec.content import declared_by
+
+        return digest_of(canonical_json({"declared": self._told(declared_by)}))
 
     @property
     def required(self) -> Digest:
         """The digest of what a lock answers: the packages that are asked for, on which Python, and from which indexes."""
-        spelled_out = self._spelled()
-        content = {field: value for field, value in spelled_out.items() if field in REQUIRING}
-        options = spelled_out.get("builder_options", {})
-        if building := {name: value for name, value in options.items() if name in BUILDING}:
-            content["building"] = building
-        try:
-            content.update(self._base("required"))
-            content.update(self._required_files())
-        except Refused as refused:
-            raise self._error(refused) from None
-        return digest_of(canonical_json({"required": content}))
+        from imagewright.spec.content import required_by
+
+        return digest_of(canonical_json({"required": self._told(required_by)}))
 
     @property
     def content(self) -> dict[str, Any]:
@@ -254,7 +221,9 @@ class ImageSpec:
 
         A base that is another spec is ``{"spec": its content}``.
         """
-        content = self._content(self.copied)
+        from imagewright.spec.content import content_of
+
+        content = self._told(content_of)
         if isinstance(self.base_image, ImageSpec):
             content["base_image"] = {"spec": self.base_image.content}
         return content
@@ -264,6 +233,8 @@ class ImageSpec:
 
         When it is there, its content is part of `digest`.
         """
+        from imagewright.spec.requirements import LOCKS
+
         return self.directory / LOCKS / f"{self.name}-{str(platform).replace('/', '-')}.pylock.toml"
 
     @property
@@ -387,81 +358,11 @@ class ImageSpec:
             return self.source_copy_mode
         return CopyFileDetection.LOADED_MODULES if self.source_root else CopyFileDetection.NO_COPY
 
-    @property
-    def _source_root(self) -> Path:
-        if self.source_root is not None:
-            return self.directory / self.source_root
-        return source_root_of(self.where.file, self.directory)
-
-    def _spelled(self) -> dict[str, Any]:
-        return spelled_fields({field.name: getattr(self, field.name) for field in fields(self)}, python=self.python)
-
-    def _content(self, copied: tuple[Copied, ...]) -> dict[str, Any]:
-        content = self._spelled()
+    def _told(self, of: Callable[[ImageSpec], T]) -> T:
         try:
-            content.update(self._base("digest"))
-            content.update(self._required_files())
-            if copied:
-                content["files"] = spelled(copied)
+            return of(self)
         except Refused as refused:
             raise self._error(refused) from None
-        locks = {str(platform): self.lock_file(platform) for platform in self.platforms}
-        if kept := {platform: digest_of(file.read_bytes()) for platform, file in locks.items() if file.is_file()}:
-            content["locks"] = kept
-        return content
-
-    def _base(self, aspect: str) -> dict[str, Any]:
-        """A base that is another spec or a local image, by its content: ``aspect`` names the digest of a spec."""
-        if isinstance(self.base_image, ImageSpec):
-            base = self.base_image
-            if base.platform != self.platform:  # below this one it is built for this one's
-                base = replace(base, platform=self.platform)
-            return {"base_image": {aspect: getattr(base, aspect)}}
-        local = parse_local(self.base_image) if self.base_image is not None else None
-        return {"base_image": {"local": spelled_local_image(local, self.directory)}} if local is not None else {}
-
-    def _required_files(self) -> dict[str, Any]:
-        """The contents of the files that say what is installed."""
-        content: dict[str, Any] = {}
-        if self.requirements is not None:
-            file = self.directory / self.requirements
-            content["requirements"] = spelled_requirements(file)
-            if self.install_project:
-                content["project"] = spelled_project(file.parent)
-        if self.pip_extra_args and (extra := spelled_extra_files(self.pip_extra_args, self.directory)):
-            content["pip_extra_files"] = extra
-        if any(local_channel(channel) is not None for channel in self.conda_channels):
-            content["conda_channels"] = spelled_channels(self.conda_channels, self.directory)
-        named = sorted({path for package in self.packages if (path := local_path(package))})
-        if named:
-            content["local_packages"] = [[path, spelled_local("packages", path, self.directory)] for path in named]
-        return content
-
-    def _check_together(self) -> None:
-        """What no field can tell by itself. A task container has none of the files, and needs none."""
-        if self.requirements is None:
-            return
-        file = self.directory / self.requirements
-        kind = kind_of(file)
-        if kind in (*PROJECT_LOCKS, PYLOCK) and self.packages:
-            raise Refused(
-                "packages",
-                list(self.packages),
-                f"cannot be added to {file.name}, which says all that is installed",
-                fix="add them to pyproject.toml and lock again",
-                part=self.packages[0],
-            )
-        if in_task_container():
-            return
-        for needed in (file, file.with_name(PROJECT) if kind in PROJECT_LOCKS else file):
-            if not needed.is_file():
-                raise Refused(
-                    "requirements",
-                    self.requirements,
-                    f"needs the file {needed.name}, which is not in {needed.parent}",
-                    fix=f"write it, or its path from {self.directory} (paths start at the file that makes the spec)",
-                    part=self.requirements,
-                )
 
     def _error(self, refused: Refused) -> SpecError:
         return _error(refused, self.where)
@@ -470,18 +371,6 @@ class ImageSpec:
 def _error(refused: Refused, where: Where) -> SpecError:
     shown = Where(where.file, where.line) if refused.hidden else place.line_with(where, refused.part)
     return SpecError(refused.what, fix=refused.fix, where=shown)
-
-
-def _portable(path: str | None) -> str | None:
-    """A path as every machine and container has it: an absolute one differs between them in all but its last part."""
-    if path is None:
-        return None
-    return os.path.basename(path.rstrip("/")) if os.path.isabs(path) else os.path.normpath(path)
-
-
-def _portable_channel(channel: str) -> str:
-    path = local_channel(channel)
-    return without_token(channel.strip()) if path is None else f"folder:{_portable(path)}"
 
 
 def _differences(before: tuple[Copied, ...], after: tuple[Copied, ...]) -> list[str]:
