@@ -41,11 +41,11 @@ class Plan:
 
 
 def plan(
-    spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, ...], *, commands_above: bool = False
+    spec: ImageSpec, lock: Lock, below: Plan, sources: tuple[PlannedLayer, ...], *, changed_above: bool = False
 ) -> Plan:
     """The image of this lock: the base, Debian packages, the environment, the wheels and their bytecode, the user's own files, the commands.
 
-    ``below`` is the base's plan, ``sources`` are the layers of the files. ``commands_above``: an image on this one runs some.
+    ``below`` is the base's plan, ``sources`` are the layers of the files. ``changed_above``: an image on this one may change what it has.
     """
     config = config_of(spec, lock.target, _base_config(lock, below))
     wheels: list[PlannedLayer] = [
@@ -53,7 +53,7 @@ def plan(
         for group in share_layers(lock.wheels, last=allow_overwrite(spec))
     ]
     packages = _with_conda((*below.layers, *_apt(spec, lock, below)), spec, lock, config)
-    bytecode = _bytecode(spec, lock, config, packages, commands_above=commands_above)
+    bytecode = _bytecode(spec, lock, config, packages, changed_above=changed_above)
     layers = (*packages, *_environment(lock), *wheels, *bytecode, *sources)
     return Plan(
         spec.name,
@@ -64,13 +64,13 @@ def plan(
 
 
 def _bytecode(
-    spec: ImageSpec, lock: Lock, config: ImageConfig, below: Sequence[AnyLayer], *, commands_above: bool
+    spec: ImageSpec, lock: Lock, config: ImageConfig, below: Sequence[AnyLayer], *, changed_above: bool
 ) -> tuple[BytecodeLayer, ...]:
     if not spec.compile_bytecode:
         return ()
     from imagewright.build.bytecode.planned import bytecode_layers  # not loaded for an image without any
 
-    steps = commands_above or bool(spec.commands) or any(isinstance(layer, Step) for layer in below)
+    steps = changed_above or bool(spec.commands) or any(isinstance(layer, Step) for layer in below)
     return bytecode_layers(
         lock, config, below, steps=steps, allow_bad_record=allow_bad_record(spec), last=allow_overwrite(spec)
     )

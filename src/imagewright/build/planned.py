@@ -2,6 +2,7 @@
 
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.lock import Lock, LockedSpec
+from imagewright.build.package_options import allow_overwrite
 from imagewright.build.plan import Plan, default_base, image_base, plan
 from imagewright.build.session import Session
 from imagewright.build.source import source_layers
@@ -19,10 +20,10 @@ class Planned:
     base: BlobSource | None
 
 
-def planned(spec: ImageSpec, lock: Lock, session: Session, *, commands_above: bool = False) -> Planned:
+def planned(spec: ImageSpec, lock: Lock, session: Session, *, changed_above: bool = False) -> Planned:
     """The plan of a spec. A base that is a spec is planned first: its layers lie below ours.
 
-    ``commands_above``: commands of an image on this one run after all that it has.
+    ``changed_above``: commands or packages of an image on this one may change files that it has.
 
     Raises:
         SpecError: A file that the spec names is not there.
@@ -39,8 +40,8 @@ def planned(spec: ImageSpec, lock: Lock, session: Session, *, commands_above: bo
             below = image_base(lock.base, image)
         case LockedSpec():
             assert isinstance(spec.base_image, ImageSpec)
-            above = commands_above or bool(spec.commands or spec.apt_packages)
-            parent = planned(spec.base_image, lock.base.lock, session, commands_above=above)
+            above = changed_above or bool(spec.commands or spec.apt_packages or allow_overwrite(spec))
+            parent = planned(spec.base_image, lock.base.lock, session, changed_above=above)
             below, base = parent.plan, parent.base
     sources = source_layers(spec, lock.code_folder)
-    return Planned(plan(spec, lock, below, sources, commands_above=commands_above), base)
+    return Planned(plan(spec, lock, below, sources, changed_above=changed_above), base)

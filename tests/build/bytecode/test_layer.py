@@ -90,7 +90,7 @@ def test_python_compares_where_something_runs_later() -> None:
     """Commands and apt may change sources, also those of an image that is based on this one."""
     assert [layer.compiling.checked for layer in planned(ON, lock(SIX))] == [False, False]
     assert all(layer.compiling.checked for layer in planned(replace(ON, commands=("true",)), lock(SIX)))
-    assert all(layer.compiling.checked for layer in planned(ON, lock(SIX), commands_above=True))
+    assert all(layer.compiling.checked for layer in planned(ON, lock(SIX), changed_above=True))
     tree = replace(ON, apt_packages=("tree",))
     assert all(layer.compiling.checked for layer in planned(tree, lock(SIX, apt=(deb("tree", "1"),))))
 

@@ -68,6 +68,15 @@ def check_request(request: Request, *, builds: bool = False, forbidden_by: str =
             check_sources(request.requirements_file, forbidden_by)
 
 
+_INSTEAD = {
+    "pixi.lock": 'what pixi.toml asks for: conda_packages=["..."], packages=["..."]; imagewright lock pins both',
+    "pixi.toml": 'what it asks for: conda_packages=["..."], packages=["..."]; imagewright lock pins both',
+    "Pipfile.lock": "pipenv requirements > requirements.txt",
+    ".yml": "conda_packages for conda; export it as requirements.txt",
+    ".yaml": "conda_packages for conda; export it as requirements.txt",
+}
+
+
 def _check_file(path: Path, where: Where | None) -> None:
     if not path.is_file():
         raise SpecError(f"requirements: there is no file {path}", fix="correct the path", where=where)
@@ -78,7 +87,7 @@ def _check_file(path: Path, where: Where | None) -> None:
             f"requirements={path.name!r} is a kind of file that imagewright does not know",
             code="IW204",
             why="known: uv.lock, poetry.lock, pylock.toml, pyproject.toml, scripts (.py) and lines of pip's (any .txt or .in)",
-            fix=f"{'conda_packages for conda; ' if path.suffix in ('.yml', '.yaml') else ''}export it as requirements.txt",
+            fix=_INSTEAD.get(path.name) or _INSTEAD.get(path.suffix) or "export it as requirements.txt",
             where=where,
         )
 
