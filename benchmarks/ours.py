@@ -8,9 +8,12 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from meter import copy_linked, run
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from workloads import PYTHON, Workload
 
 import imagewright
@@ -108,8 +111,22 @@ def local_wheels() -> Path | None:
 
 
 def compile_ourselves() -> None:
-    """As an installation does it: a checkout has no bytecode where PYTHONDONTWRITEBYTECODE is set."""
+    """Bytecode for imagewright and all that it needs, as pip makes it. A checkout, and what uv installs, has none of its own."""
     compileall.compile_dir(str(Path(imagewright.__path__[0])), quiet=2)
+    waiting, found = ["imagewright"], set[str]()
+    while waiting:
+        name = canonicalize_name(waiting.pop())
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # of an extra, or for another platform
+        waiting += [Requirement(line).name for line in distribution.requires or []]
+        for file in distribution.files or []:
+            if file.suffix == ".py":
+                compileall.compile_file(str(file.locate()), quiet=2)
 
 
 def say(text: str) -> None:
