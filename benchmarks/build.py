@@ -123,7 +123,8 @@ class Bench:
             self.ours.put_back(workload.after or "base")
         file = self.ours.write(workload.name, workload.fields())
         with self.registry.count() as counted:
-            usage = run(self.ours.command(file), environ=self.ours.environ_for(workload), watch=watch)
+            command, place = self.ours.command(file), file.parent
+            usage = run(command, environ=self.ours.environ_for(workload), cwd=place, watch=watch)
         if watch is None:
             self._of(workload.name).ours.append(usage)
             self._of(workload.name).our_traffic = counted[0]
@@ -184,7 +185,7 @@ class Bench:
         file = self.ours.write("W1", WORKLOADS["W1"].fields())
         for _ in range(NO_OP_RUNS):
             with self.registry.count() as counted:
-                measured.ours.append(run(self.ours.command(file), environ=self.ours.environ()))
+                measured.ours.append(run(self.ours.command(file), environ=self.ours.environ(), cwd=file.parent))
             measured.our_traffic = counted[0]
         measured.our_memory = run(self.ours.command(file), environ=self.ours.environ(), watch=()).memory
         parts = run(

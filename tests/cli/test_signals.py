@@ -140,3 +140,34 @@ def test_the_second_ctrl_c_counts_at_once() -> None:
     process.communicate(timeout=20)
 
     assert process.returncode == 130
+
+
+def test_the_end_skips_what_only_gives_memory_back() -> None:
+    """All output is out, what was registered for the exit is done, the code is right; nothing is taken apart."""
+    script = """
+import atexit, sys
+from imagewright.cli.signals import without_teardown
+
+class Torn:
+    def __del__(self):
+        print("torn down")
+
+ended = without_teardown()
+atexit.register(print, "registered")
+torn = Torn()
+print("last words")
+ended(3)
+sys.exit(3)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (3, "last words\nregistered\n", "")
+
+
+def test_output_that_cannot_be_written_is_no_success() -> None:
+    """A full disk behind stdout gives an exit code, also when it only shows at the end."""
+    command = [sys.executable, "-c", "from imagewright.cli.main import main; raise SystemExit(main())", "--version"]
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=30)
+
+    assert ended.returncode != 0

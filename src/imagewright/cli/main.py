@@ -4,11 +4,20 @@ import gc
 import sys
 from collections.abc import Sequence
 
-from imagewright.cli.signals import INTERRUPTED, MESSAGE, catch_signals
+from imagewright.cli.signals import INTERRUPTED, MESSAGE, catch_signals, without_teardown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program with ``arguments`` (this process's own when None), and return its exit code."""
+    if arguments is not None:
+        return _main(arguments)
+    ended = without_teardown()
+    code = _main(None)
+    ended(code)
+    return code
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     catch_signals()
     gc.set_threshold(
         100_000, 20, 20
