@@ -20,6 +20,7 @@ from imagewright.errors import (
     UsageError,
     Where,
 )
+from imagewright.packages.overwriting import NOBODY, Conflict, refusal
 
 Golden = Callable[[str, str], None]
 
@@ -68,6 +69,20 @@ FAILURES = {
         code="IW202",
         why=["pandas 2.2.0 needs   numpy >=1.26.0,<2", "app.py:4 asks for    numpy <1.20"],
         fix="change one of the two; `imagewright lock app.py --relax` shows which versions would work",
+    ),
+    "D-one-file-of-two": refusal(
+        [
+            (
+                Conflict(
+                    f"/opt/imagewright/lib/python3.11/site-packages/cv2/{file}",
+                    "opencv_python-4.10.0.84-cp37-abi3-manylinux_2_17_x86_64.whl",
+                    "opencv_python_headless-4.10.0.84-cp37-abi3-manylinux_2_17_x86_64.whl",
+                ),
+                "opencv-python-headless",
+            )
+            for file in ("cv2.abi3.so", "config-3.py")
+        ],
+        NOBODY,
     ),
     "E-no-wheel": LockError(
         "pycosat 0.6.6 has no wheel for Python 3.13 on linux/arm64 (source only)",

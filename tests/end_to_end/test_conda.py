@@ -175,6 +175,52 @@ def test_a_wheel_does_not_take_the_place_of_a_file_of_condas(app: Path, imagewri
     assert "one is in clash-1.0-0.conda" in refused.stderr
 
 
+OVERWRITING = f"""
+from imagewright import ImageSpec, task, workflow
+
+image = ImageSpec(
+    "both",
+    conda_packages=["clash", "other"],
+    conda_channels=["./more", "./channel", "nodefaults"],
+    packages=["six==1.17.0"],
+    python_version="{MINOR}",
+    builder_options={{"allow_overwrite": ["clash", "six"]}},
+)
+
+
+@task(container_image=image)
+def look() -> str:
+    import six
+
+    return open("/opt/imagewright-conda/share/who").read() + six.__version__
+
+
+@workflow
+def main() -> str:
+    return look()
+"""
+
+
+@pytest.mark.root
+def test_a_list_says_which_package_may_overwrite(app: Path, imagewright: Run, tmp_path: Path) -> None:
+    """One for both kinds: of two conda packages the listed one's file is there, and a wheel's in place of conda's."""
+    site = f"lib/python{MINOR}/site-packages"
+    files = {f"{site}/six.py": b"__version__ = 'none'\n", "share/who": b"clash "}
+    clash = make_package("clash", "1.0", files, depends=[f"python {MINOR}.*"])
+    write_channel(tmp_path / "more", [clash, make_package("other", "1.0", {"share/who": b"other "})])
+    app.write_text(OVERWRITING)
+
+    ran = imagewright("run", "--container", str(app), "main")
+    app.write_text(OVERWRITING.replace('["clash", "six"]', '["six"]'))
+    refused = imagewright("build", str(app))
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip() == "clash 1.17.0"
+    assert refused.returncode == 3
+    assert "error[IW207]: two conda packages have different files for share/who" in refused.stderr
+    assert 'builder_options={"allow_overwrite": ["six", "other"]}' in refused.stderr
+
+
 @pytest.mark.root
 def test_a_base_without_python_gets_condas(app: Path, cache: Path, imagewright: Run, tmp_path: Path) -> None:
     """Nobody asked for one by name: it is asked for because the base has none."""

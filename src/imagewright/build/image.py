@@ -60,12 +60,12 @@ def make_image(
 
     def check() -> None:
         known = shared.is_compatible if shared is not None else lambda wheels: False
-        check_compatible(spec, lock, inputs, session.layers_dir, known=known)
-        try:
-            check_conda(spec, lock, inputs, session.layers_dir, known=known)
-        except LockError as error:
-            error.where = error.where or spec.where_of("conda_packages")
-            raise
+        for field, see in (("packages", check_compatible), ("conda_packages", check_conda)):
+            try:
+                see(spec, lock, inputs, session.layers_dir, known=known)
+            except LockError as error:
+                error.where = error.where or spec.where_of(field)
+                raise
         spec.check_unchanged()
 
     def prepare(missing: Sequence[OwnLayer]) -> None:
