@@ -1,20 +1,16 @@
 """A repository of a registry, as a store."""
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 from imagewright.errors import CredentialsError, IntegrityError, NetworkError
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import Digest, digest_of, parse_digest
-from imagewright.oci.document import parse_object
-from imagewright.oci.index import Index
 from imagewright.oci.manifest import MAX_BYTES
-from imagewright.oci.reference import check_tag
 from imagewright.store.contents import is_manifest
 from imagewright.store.registry.logins import Anonymous, Credentials
 from imagewright.store.registry.refusal import Aim, quoted
@@ -24,7 +20,6 @@ from imagewright.transport import AnswerError, Response, Transport
 
 WHOLE_BYTES = 4 << 20  # what is no larger is had whole before it is handed on, and asked for again when it is damaged
 MANIFEST_TRIES = 2
-MAX_TAGS = 100_000  # a registry could go on for ever
 
 _ACCEPT = ", ".join(sorted(media_types.MANIFESTS) + sorted(media_types.INDEXES))
 _MISSING = (b"BLOB_UNKNOWN", b"MANIFEST_INVALID", b"DIGEST_INVALID")
@@ -233,21 +228,9 @@ class Repository:
         Raises:
             CredentialsError, NetworkError: It cannot tell.
         """
-        found: dict[str, None] = {}
-        path = "tags/list?n=1000"
-        while path:
-            answer = self._session.request("pull from", "GET", path, ok=(200, 404))
-            if answer.status == 404:
-                return ()
-            try:
-                page = [tag for tag in parse_object(answer.body, limit=MAX_BYTES).get("tags") or () if tag not in found]
-                found.update((check_tag(tag), None) for tag in page)
-            except (ValueError, TypeError) as error:
-                what = f"{self._name} answered with something else than its tags"
-                raise NetworkError(what, code="IW503", why=str(error)) from error
-            next_page = re.match(r'\s*<([^>]+)>\s*;\s*rel="?next"?', answer.headers.get("link", ""))
-            path = urljoin(answer.url, next_page[1]) if next_page and page and len(found) < MAX_TAGS else ""
-        return tuple(found)
+        from imagewright.store.registry.listing import list_tags  # few commands list anything
+
+        return list_tags(self._session, self._name)
 
     def push_referrer(self, manifest: Descriptor, data: bytes) -> bool:
         """Store a manifest that names a subject; False when the registry will not list it (`referrers.attach` then does).
@@ -263,16 +246,9 @@ class Repository:
         Raises:
             IntegrityError: The list is not one.
         """
-        headers = {"accept": media_types.IMAGE_INDEX}
-        answer = self._session.request(
-            "pull from", "GET", f"referrers/{subject.digest}", headers=headers, ok=(200, 400, 404, 405)
-        )
-        if answer.status != 200 or _media_type(answer) != media_types.IMAGE_INDEX:
-            return None
-        try:
-            return tuple(Index.parse(answer.body, media_type=media_types.IMAGE_INDEX).manifests)
-        except ValueError as error:
-            raise IntegrityError(f"{self._name} lists no referrers of {subject.digest}", why=str(error)) from error
+        from imagewright.store.registry.listing import list_referrers
+
+        return list_referrers(self._session, self._name, subject)
 
     def _fetch(self, blob: Descriptor) -> Iterator[bytes]:
         from imagewright.store.registry.download import download  # a build that finds its image fetches nothing
