@@ -326,7 +326,7 @@ FIELDS = {
     ),
     # 3 says that Python compares it with the source, which the commands might have changed.
     "compile_bytecode": Field(
-        "True", lambda seen: (seen.main.facts["bytecode"], 3), needs=("packages", "pip_index", "commands")
+        "True", lambda seen: (seen.main.facts["bytecode"], [3, 3]), needs=("packages", "pip_index", "commands")
     ),
 }
 

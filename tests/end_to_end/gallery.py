@@ -63,7 +63,7 @@ def facts():
         "packages": {one.metadata["Name"]: one.version for one in reversed(list(distributions()))},
         "origins": {name: origin(name) for name in ("alpha", "beta", "native")},
         "apt": [shutil.which("tree"), out("dpkg-query", "-W", "-f", "${db:Status-Abbrev}", "tree").strip()],
-        "bytecode": flags("alpha"), "conda": out("shell"), "channel": records[0]["channel"] if records else "",
+        "bytecode": [flags("alpha"), flags("json")], "conda": out("shell"), "channel": records[0]["channel"] if records else "",
     })
 """
 

@@ -18,9 +18,11 @@ from imagewright.builders.native import check_supported
 from imagewright.cli.errors_text import error_lines
 from imagewright.cli.terminal import Terminal
 from imagewright.errors import SpecError
+from imagewright.layer.planned import InputFile
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.descriptor import Descriptor, Layer
 from imagewright.oci.digest import DiffID, digest_of
+from imagewright.packages.conda.locked import LockedConda, LockedEnvironment
 from imagewright.packages.deb.locked import LockedBase
 from imagewright.packages.pypi.wheel_layer import WheelLayer
 from imagewright.spec import ImageSpec
@@ -111,6 +113,33 @@ def test_a_spec_on_a_spec_compiles_what_it_adds() -> None:
     assert isinstance(layers[-1], BytecodeLayer)
     assert layers[-1].compiling.on == (parent.layers[0].key,)
     assert layers[-1].compiling.checked
+
+
+def test_conda_packages_are_compiled_with_their_python() -> None:
+    """All of them decide: one of them could be what Python loads. A spec that adds some compiles them anew."""
+
+    def environment(*names: str) -> LockedEnvironment:
+        files = [
+            (name, InputFile(f"https://example.com/c/{name}.conda", digest_of(name.encode()), 1)) for name in names
+        ]
+        return LockedEnvironment(
+            "/opt/imagewright-conda", tuple(LockedConda(n, "3.11.9", "0", "", f) for n, f in files)
+        )
+
+    of = replace(lock(SIX, base=debian()), conda=environment("python"))
+    more = replace(of, conda=environment("python", "openssl"))
+    parent = plan(ON, of, default_base(debian()), ())
+    child = plan(ON, Lock(digest_of(b"asked"), LockedSpec(of), (IDNA,), conda=environment("tree")), parent, ())
+    plain = plan(ON, Lock(digest_of(b"asked"), LockedSpec(of), (IDNA,)), parent, ())
+
+    assert planned(ON, of)[0].title == "bytecode of python 3.11 and its conda packages"
+    assert len({one.key for one in (*planned(ON, of), *planned(ON, more), *planned(ON, lock(SIX, base=debian())))}) == 6
+    assert planned(ON, of)[1].compiling.on == tuple(layer.key for layer in parent.layers[:2])
+    libraries = [
+        [layer.title for layer in made.layers[len(parent.layers) :] if layer.title.endswith("conda packages")]
+        for made in (child, plain)
+    ]
+    assert libraries == [["bytecode of python 3.11 and its conda packages"], []]
 
 
 def test_a_file_that_two_wheels_have_is_the_last_ones() -> None:

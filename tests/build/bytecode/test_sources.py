@@ -86,6 +86,26 @@ def test_of_the_library_what_has_no_bytecode(tmp_path: Path) -> None:
     }
 
 
+def test_of_conda_its_packages_as_well(tmp_path: Path) -> None:
+    """Those for any platform come without bytecode; the others have it."""
+    site = "opt/imagewright-conda/lib/python3.11/site-packages"
+    conda = replace(TARGET, prefix="/opt/imagewright-conda", interpreter="/opt/imagewright-conda/bin/python3.11")
+    below = _layer(tmp_path / "below", {"opt/imagewright-conda/lib/python3.11/os.py": "os"})
+    packages = _layer(
+        tmp_path / "packages",
+        {
+            f"{site}/any/__init__.py": "any",
+            f"{site}/any/tests/test_any.py": "test",
+            f"{site}/one/__init__.py": "one",
+            f"{site}/one/__pycache__/__init__.cpython-311.pyc": "bytecode",
+        },
+    )
+
+    found = dict(library_sources(Stack((below, packages)), conda))
+
+    assert found == {"/opt/imagewright-conda/lib/python3.11/os.py": b"os", f"/{site}/any/__init__.py": b"any"}
+
+
 def test_a_library_in_somebodys_home_is_left_alone(tmp_path: Path) -> None:
     """The layer would say that the folders on the way there are root's."""
     home = _layer(tmp_path / "one", {"home/user/py/lib/python3.11/os.py": "os"})

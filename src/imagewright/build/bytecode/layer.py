@@ -69,8 +69,11 @@ class BytecodeLayer:
     @property
     def title(self) -> str:
         """What a person reads."""
-        what = titled(self.wheels) if self.wheels else f"python {self.compiling.target.python} itself"
-        return f"bytecode of {what}"
+        if self.wheels:
+            return f"bytecode of {titled(self.wheels)}"
+        target = self.compiling.target
+        of_conda = target.interpreter.startswith(f"{target.prefix}/")
+        return f"bytecode of python {target.python} {'and its conda packages' if of_conda else 'itself'}"
 
     @property
     def inputs(self) -> tuple[InputFile, ...]:

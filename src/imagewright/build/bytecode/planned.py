@@ -54,9 +54,8 @@ def optimization(config: ImageConfig) -> int:
 
 
 def _has_library(lock: Lock, below: Sequence[AnyLayer]) -> bool:
-    """Whether the library's bytecode is there: conda's Python comes with it, and a spec below may have made it."""
-    of_conda = lock.conda_environment is not None and lock.conda_environment.python
-    return bool(of_conda) or any(isinstance(layer, BytecodeLayer) for layer in below)
+    """Whether a spec below has made the library's bytecode, and nothing has come to it since."""
+    return lock.conda is None and any(isinstance(layer, BytecodeLayer) and not layer.wheels for layer in below)
 
 
 def _identity(lock: Lock, interpreter: Sequence[AnyLayer]) -> Digest:

@@ -16,7 +16,8 @@ TESTS = "tests"
 
 CACHE = "__pycache__"
 
-_NOT_OF_THE_LIBRARY = frozenset({CACHE, "site-packages", "dist-packages", "test", TESTS, "idle_test"})
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
+_LEFT_OUT = frozenset({CACHE, "test", TESTS, "idle_test"})
 _LIBRARIES = ("/usr/", "/opt/")
 _LARGEST = 16 << 20
 
@@ -55,23 +56,28 @@ def wheel_sources(
 def library_sources(stack: Stack, target: Target) -> Iterator[Source]:
     """The Python files of the interpreter's own library that have no bytecode yet, sorted by path.
 
+    For conda's Python its packages count as well: those for any platform, ``noarch: python``, come without bytecode.
     What is a link is left out: Debian has links to settings there, which may be changed.
     A library below a user's home is left as it is: a layer says who owns the folders on the way to its files.
     """
     home = os.path.dirname(os.path.dirname(target.interpreter))
+    left_out = _LEFT_OUT if home == target.prefix else _LEFT_OUT | _PACKAGES
     for name in ("lib", "lib64"):
         library = stack.resolve(f"{home}/{name}/python{target.python}")
         if library.startswith(_LIBRARIES) and stack.exists(f"{library}/os.py"):
-            yield from _below(library, stack)
+            yield from _walked(library, _folders(library, stack), stack, left_out)
             return
 
 
-def _below(folder: str, stack: Stack) -> Iterator[Source]:
-    layers = [f"{one}{folder}" for one in reversed(stack.folders)]
-    yield from _walked(folder, [one for one in layers if os.path.isdir(one)], stack)
+def _folders(path: str, stack: Stack) -> list[str]:
+    """The layers' folders at a resolved path, topmost first."""
+    found = list(reversed(stack.folders))
+    for part in path.strip("/").split("/"):
+        found = look_up(found, part)
+    return found
 
 
-def _walked(path: str, layers: list[str], stack: Stack) -> Iterator[Source]:
+def _walked(path: str, layers: list[str], stack: Stack, left_out: frozenset[str]) -> Iterator[Source]:
     """``layers`` are the folders at ``path``, topmost first."""
     compiled = {
         name.split(".", 1)[0] for one in look_up(layers, CACHE) if os.path.isdir(one) for name in os.listdir(one)
@@ -81,8 +87,8 @@ def _walked(path: str, layers: list[str], stack: Stack) -> Iterator[Source]:
         if not found or os.path.islink(found[0]):
             continue
         if os.path.isdir(found[0]):
-            if name not in _NOT_OF_THE_LIBRARY:
-                yield from _walked(f"{path}/{name}", found, stack)
+            if name not in left_out:
+                yield from _walked(f"{path}/{name}", found, stack, left_out)
         elif name.endswith(".py") and name[: -len(".py")] not in compiled and os.path.isfile(found[0]):
             yield f"{path}/{name}", stack.read(f"{path}/{name}", limit=_LARGEST)
 
