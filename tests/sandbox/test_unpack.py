@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from tests.sandbox.layers import Member, folder, hardlink, member, symlink, tar_of
 
+from imagewright.sandbox.names import Refused
+from imagewright.sandbox.removal import remove
 from imagewright.sandbox.tar import BadTar, TarReader, TarSource
-from imagewright.sandbox.unpack import OPAQUE_XATTR, Refused, Unpacked, remove, unpack
+from imagewright.sandbox.unpack import OPAQUE_XATTR, Unpacked, unpack
 
 
 def unpacked(path: Path, *members: Member) -> Unpacked:

@@ -30,9 +30,9 @@ from imagewright.sandbox.difference import difference, last_contents, write_chan
 from imagewright.sandbox.emulation import cannot_run, this_platform
 from imagewright.sandbox.owners import with_owners
 from imagewright.sandbox.process import Stop
+from imagewright.sandbox.removal import remove
 from imagewright.sandbox.rootfs import StoredLayer
 from imagewright.sandbox.stack import Stack
-from imagewright.sandbox.unpack import remove
 from imagewright.sandbox.users import UnknownUser
 from imagewright.spec import ImageSpec
 

@@ -15,8 +15,8 @@ from imagewright.oci.digest import DiffID, canonical_json, digest_of, hex_of
 from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, run
 from imagewright.sandbox.bwrap import Bubblewrap
 from imagewright.sandbox.process import Stop
+from imagewright.sandbox.removal import remove
 from imagewright.sandbox.stack import Stack
-from imagewright.sandbox.unpack import remove
 from imagewright.sandbox.users import UnknownUser, find_user
 from imagewright.spec.files import spelled
 

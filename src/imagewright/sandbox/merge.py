@@ -6,7 +6,9 @@ import shutil
 import stat
 from collections.abc import Sequence
 
-from imagewright.sandbox.unpack import Unpacked, is_kept, remove
+from imagewright.sandbox.attributes import is_kept
+from imagewright.sandbox.removal import remove
+from imagewright.sandbox.unpack import Unpacked
 
 
 def merge(layers: Sequence[tuple[str, Unpacked]], folder: str, *, keep_owners: bool) -> None:

@@ -19,10 +19,12 @@ from imagewright.layer.read import uncompressed
 from imagewright.oci.digest import DiffID, digest_of, hex_of
 from imagewright.parallel import cores, run_all
 from imagewright.sandbox.merge import merge
+from imagewright.sandbox.names import Refused
+from imagewright.sandbox.removal import remove
 from imagewright.sandbox.spread import spread
 from imagewright.sandbox.stack import OPTIONS_LIMIT, Stack, options_size
 from imagewright.sandbox.tar import BadTar, TarReader, TarSource
-from imagewright.sandbox.unpack import Refused, Unpacked, remove, unpack
+from imagewright.sandbox.unpack import Unpacked, unpack
 
 ROOTFS = "rootfs"
 """The cache's folder of unpacked layers; those of a namespace are beside it, and nobody outside of it can remove them."""

@@ -3,23 +3,18 @@
 import errno
 import os
 import stat
-from collections.abc import Iterable, Mapping
-from dataclasses import field
+from collections.abc import Iterable
 
 from imagewright.dataclass import dataclass
+from imagewright.sandbox.attributes import IMPLIED, Attributes, attributes_of, set_xattr
+from imagewright.sandbox.names import Refused, components, shown
 from imagewright.sandbox.tar import Entry, TarReader
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
 OPAQUE_XATTR = b"user.overlay.opaque"  # bwrap mounts with "userxattr", as root too
 _AUFS = b".wh..wh."  # other bookkeeping of aufs: means nothing here
-CAPABILITY = b"security.capability"
-ACCESS_LISTS = (b"system.posix_acl_access", b"system.posix_acl_default")
 _MAX_LINKS = 40  # as the kernel's own limit, for symlinks on the way to an entry
-
-
-class Refused(ValueError):
-    """The layer has an entry that a layer must not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +51,7 @@ def unpack(reader: TarReader, folder: str, *, keep_owners: bool) -> Unpacked:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
                 raise
-            raise Refused(f"{_shown(entry.name)}: {error.strerror}") from error
+            raise Refused(f"{shown(entry.name)}: {error.strerror}") from error
     tree.finish()
     return Unpacked(tree.files, tree.size, _names(tree.implied), _names(tree.opaque & tree.directories.keys()))
 
@@ -65,42 +60,13 @@ def _names(paths: Iterable[bytes]) -> tuple[str, ...]:
     return tuple(sorted(os.fsdecode(path) for path in paths))
 
 
-def components(name: bytes) -> list[bytes]:
-    """The parts of an entry's name below the root; empty for the root itself.
-
-    Raises:
-        Refused: One of them cannot be part of a name, or leads upwards.
-    """
-    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
-    for part in parts:
-        if part == b"..":
-            raise Refused(f"{_shown(name)}: the name leads upwards")
-        if b"\0" in part or len(part) > 255:
-            raise Refused(f"{_shown(name)}: not a file name")
-    if len(name) > 4096:
-        raise Refused(f"{_shown(name)}: the name is too long")
-    return parts
-
-
-@dataclass(slots=True)
-class _Attributes:
-    mode: int
-    uid: int
-    gid: int
-    mtime: int
-    xattrs: Mapping[bytes, bytes] = field(default_factory=dict)
-
-
-_IMPLIED = _Attributes(0o755, 0, 0, 0)
-
-
 class _Tree:
     """The entries made until now, by their path below the folder (bytes, no slash at either end)."""
 
     def __init__(self, folder: bytes, keep_owners: bool) -> None:
         self._folder = folder
         self._keep_owners = keep_owners
-        self.directories: dict[bytes, _Attributes] = {b"": _IMPLIED}
+        self.directories: dict[bytes, Attributes] = {b"": IMPLIED}
         self._symlinks: dict[bytes, bytes] = {}
         self._others: set[bytes] = set()
         self._whiteouts: set[bytes] = set()
@@ -115,7 +81,7 @@ class _Tree:
         if not parts:
             if not entry.is_directory:
                 raise Refused("the root is not a directory")
-            self.directories[b""] = _attributes(entry)
+            self.directories[b""] = attributes_of(entry)
             self.implied.discard(b"")
             return
         parent = self._parent(parts[:-1], entry.name)
@@ -124,7 +90,7 @@ class _Tree:
             return
         path = _join(parent, parts[-1])
         if entry.is_directory:
-            self._directory(path, _attributes(entry))
+            self._directory(path, attributes_of(entry))
         elif entry.is_file:
             self._file(path, entry, reader)
         elif entry.is_symlink:
@@ -149,7 +115,7 @@ class _Tree:
             # An ordinary user must be able to look into the folder, and to remove it.
             os.chmod(full, attributes.mode if self._keep_owners else attributes.mode | 0o700)
             for name, value in attributes.xattrs.items():
-                _set_xattr(full, name, value)
+                set_xattr(full, name, value)
             os.utime(full, (attributes.mtime, attributes.mtime))
 
     def _full(self, path: bytes) -> bytes:
@@ -179,22 +145,22 @@ class _Tree:
             if target is not None:
                 links += 1
                 if links > _MAX_LINKS:
-                    raise Refused(f"{_shown(name)}: too many symlinks on the way")
+                    raise Refused(f"{shown(name)}: too many symlinks on the way")
                 if target.startswith(b"/"):
                     path = b""
                 ahead.extend(reversed(target.split(b"/")))
                 continue
             if step not in self.directories:
                 if not make:
-                    raise Refused(f"{_shown(name)}: there is no directory {_shown(step)}")
+                    raise Refused(f"{shown(name)}: there is no directory {shown(step)}")
                 if len(part) > 255:
-                    raise Refused(f"{_shown(name)}: not a file name")
-                self._directory(step, _IMPLIED)
+                    raise Refused(f"{shown(name)}: not a file name")
+                self._directory(step, IMPLIED)
                 self.implied.add(step)
             path = step
         return path
 
-    def _directory(self, path: bytes, attributes: _Attributes) -> None:
+    def _directory(self, path: bytes, attributes: Attributes) -> None:
         if path not in self.directories:
             self._clear(path)
             os.mkdir(self._full(path), 0o700)
@@ -215,7 +181,7 @@ class _Tree:
                 os.fchown(descriptor, entry.uid, entry.gid)
             os.fchmod(descriptor, entry.mode & 0o7777)
             for name, value in entry.xattrs.items():  # after the owner, a change of which takes capabilities away
-                _set_xattr(descriptor, name, value)
+                set_xattr(descriptor, name, value)
             os.utime(descriptor, (entry.mtime, entry.mtime))
         finally:
             os.close(descriptor)
@@ -225,7 +191,7 @@ class _Tree:
 
     def _symlink(self, path: bytes, entry: Entry) -> None:
         if not entry.target or b"\0" in entry.target:
-            raise Refused(f"{_shown(entry.name)}: a symlink to nowhere")
+            raise Refused(f"{shown(entry.name)}: a symlink to nowhere")
         self._clear(path)
         full = self._full(path)
         os.symlink(entry.target, full)
@@ -238,12 +204,12 @@ class _Tree:
     def _hardlink(self, path: bytes, entry: Entry) -> None:
         parts = components(entry.target)
         if not parts:
-            raise Refused(f"{_shown(entry.name)}: a hard link to the root")
+            raise Refused(f"{shown(entry.name)}: a hard link to the root")
         source = _join(self._walk(parts[:-1], entry.name, make=False), parts[-1])
         if source == path:
             return
         if source not in self._others and source not in self._symlinks:
-            raise Refused(f"{_shown(entry.name)}: a hard link to {_shown(entry.target)}, which the layer does not have")
+            raise Refused(f"{shown(entry.name)}: a hard link to {shown(entry.target)}, which the layer does not have")
         self._clear(path)
         os.link(self._full(source), self._full(path), follow_symlinks=False)
         if source in self._symlinks:
@@ -272,7 +238,7 @@ class _Tree:
             return
         hidden = part[len(WHITEOUT) :]
         if hidden in (b"", b".", b".."):
-            raise Refused(f"{_shown(name)}: a whiteout of no name")
+            raise Refused(f"{shown(name)}: a whiteout of no name")
         path = _join(parent, hidden)
         if path in self.directories:
             self.opaque.add(path)
@@ -312,51 +278,5 @@ class _Tree:
         self._parents.clear()
 
 
-def remove(folders: Iterable[str]) -> None:
-    """Remove whole folders, also where an ordinary user's directories forbid writing in them."""
-    for folder in folders:
-        _remove(os.fsencode(folder))
-
-
-def _remove(folder: bytes) -> None:
-    try:
-        os.chmod(folder, 0o700)
-        entries = list(os.scandir(folder))
-    except FileNotFoundError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            _remove(entry.path)
-        else:
-            os.unlink(entry.path)
-    os.rmdir(folder)
-
-
-def is_kept(name: bytes) -> bool:
-    """Whether an extended attribute of a layer's file is part of a container: not those that are overlayfs's own."""
-    return name in (CAPABILITY, *ACCESS_LISTS) or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))
-
-
-def _set_xattr(file: int | bytes, name: bytes, value: bytes) -> None:
-    if not is_kept(name):
-        return
-    try:
-        os.setxattr(file, name, value)
-    except OSError as error:
-        # Lists that name users whom this namespace does not have are EINVAL.
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EINVAL):
-            raise
-
-
-def _attributes(entry: Entry) -> _Attributes:
-    return _Attributes(entry.mode, entry.uid, entry.gid, entry.mtime, entry.xattrs)
-
-
 def _join(parent: bytes, part: bytes) -> bytes:
     return parent + b"/" + part if parent else part
-
-
-def _shown(name: bytes) -> str:
-    """A name for a message: no control characters, and not endless."""
-    text = name.decode("utf-8", "replace")
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:200])

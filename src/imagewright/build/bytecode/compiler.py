@@ -20,9 +20,9 @@ from imagewright.parallel import cores
 from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, Ended, run
 from imagewright.sandbox.bwrap import Bubblewrap
 from imagewright.sandbox.process import Stop
+from imagewright.sandbox.removal import remove
 from imagewright.sandbox.rootfs import Rootfs, StoredLayer
 from imagewright.sandbox.stack import Stack
-from imagewright.sandbox.unpack import remove
 from imagewright.sandbox.users import UnknownUser
 
 _TIME_LIMIT = 3600.0

@@ -34,8 +34,8 @@ from imagewright.packages.pypi.wheel_layer import WheelLayer
 from imagewright.packages.target import Target
 from imagewright.sandbox.bubblewrap import Bind, CannotStart, Command, Ended, probe, run
 from imagewright.sandbox.bwrap import Bubblewrap, find_bubblewrap
+from imagewright.sandbox.removal import remove
 from imagewright.sandbox.rootfs import Rootfs
-from imagewright.sandbox.unpack import remove
 from imagewright.spec import ImageSpec
 from imagewright.store.layout import Layout
 
