@@ -207,6 +207,7 @@ def _command(job: _Job, argv: tuple[str, ...], binds: tuple[Bind, ...]) -> Comma
         timeout_seconds=step.timeout_seconds,
         capabilities=STEP_CAPABILITIES,
         secrets=job.secrets,
+        discarded=True,
     )
 
 

@@ -1,6 +1,5 @@
 """Runs a command on a root filesystem of stacked folders, in namespaces of its own, with bubblewrap."""
 
-import json
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -11,8 +10,10 @@ from imagewright.dataclass import dataclass
 from imagewright.oci.config import DEFAULT_PATH
 from imagewright.sandbox.bwrap import CAPABILITIES, Bubblewrap, not_allowed, privileged
 from imagewright.sandbox.memory import MemoryLimit, limit_memory
+from imagewright.sandbox.no_sync import no_sync
 from imagewright.sandbox.places import SECRETS
 from imagewright.sandbox.process import OnLine, ProcessEnd, Stop, Ward, run_process
+from imagewright.sandbox.reports import Status, Talk
 from imagewright.sandbox.stack import Stack
 from imagewright.sandbox.users import User, find_user
 
@@ -49,7 +50,8 @@ class Command:
     ``python`` is an interpreter in the image, by which the host's root becomes a ``user`` that is not root: then files
     have their owners. Without one, and for an ordinary user of the host, the host's user is shown as that user, and so
     are all files of the image that it owns. ``capabilities`` are what root may do inside. ``secrets`` are files that it
-    alone can read below `SECRETS`, by name: they are in memory, and in no command line.
+    alone can read below `SECRETS`, by name: they are in memory, and in no command line. ``discarded``: when it is cut
+    short, all that it wrote is thrown away, so that nothing has to reach the disk (`no_sync`).
     """
 
     argv: tuple[str, ...]
@@ -63,6 +65,7 @@ class Command:
     python: str = ""
     capabilities: tuple[str, ...] = CAPABILITIES
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    discarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ def run(
     user = find_user(command.user, stack.read("/etc/passwd"), stack.read("/etc/group"))
     limit = limit_memory(command.memory_bytes) if command.memory_bytes is not None else None
     try:
-        return _run(bubblewrap, stack, command, user, limit, _Talk(on_stdout, on_stderr), upper, stop)
+        return _run(bubblewrap, stack, command, user, limit, Talk(on_stdout, on_stderr), upper, stop)
     finally:
         if limit is not None:
             limit.close()
@@ -135,9 +138,11 @@ def command_line(
         options.append("--new-session")
     secrets = {name: _in_memory("imagewright-secret", value) for name, value in command.secrets.items()}
     options += _secret_options(stack, secrets)
+    filters = [_in_memory("imagewright-filter", no_sync())] if command.discarded and no_sync() else []
+    options += [part for descriptor in filters for part in ("--seccomp", str(descriptor))]
     # The options go through a file: on the command line, the environment's secrets would be for all users to see.
     file = _in_memory("imagewright-options", b"".join(os.fsencode(option) + b"\0" for option in options))
-    return [str(bubblewrap.path), "--args", str(file), "--", *argv], [file, *secrets.values()]
+    return [str(bubblewrap.path), "--args", str(file), "--", *argv], [file, *secrets.values(), *filters]
 
 
 def _secret_options(stack: Stack, secrets: Mapping[str, int]) -> list[str]:
@@ -248,7 +253,7 @@ def _run(
     command: Command,
     user: User,
     limit: MemoryLimit | None,
-    talk: "_Talk",
+    talk: Talk,
     upper: Path | None,
     stop: Stop | None,
 ) -> Ended:
@@ -265,7 +270,7 @@ def _run(
         more += ["--block-fd", str(blocked)]
         pass_fds.append(blocked)
     ward = Ward()
-    status = _Status(limit, release, ward)
+    status = Status(limit, release, ward)
     try:
         end = run_process(
             [line[0], *more, *line[1:]],
@@ -284,7 +289,7 @@ def _run(
     return _ended(end, status.exit_code, limit, talk)
 
 
-def _ended(end: ProcessEnd, exit_code: int | None, limit: MemoryLimit | None, talk: "_Talk") -> Ended:
+def _ended(end: ProcessEnd, exit_code: int | None, limit: MemoryLimit | None, talk: Talk) -> Ended:
     out_of_memory = limit is not None and limit.killed()
     if exit_code is None and not (end.timed_out or end.stopped or out_of_memory):
         said = talk.held
@@ -296,48 +301,6 @@ def _ended(end: ProcessEnd, exit_code: int | None, limit: MemoryLimit | None, ta
     killed_by = signal.Signals(code - 128) if code - 128 in signal.valid_signals() else None
     kind = limit.kind if limit is not None else ""
     return Ended(code, killed_by, end.timed_out, end.stopped, out_of_memory and code != 0, kind, end.seconds)
-
-
-class _Talk:
-    """Lines on their way out. What bwrap says of itself is held until it is known that the command did not say it."""
-
-    def __init__(self, on_stdout: OnLine, on_stderr: OnLine) -> None:
-        self.on_stdout = on_stdout
-        self._on_stderr = on_stderr
-        self.held: list[str] = []
-
-    def on_stderr(self, line: str) -> None:
-        if line.startswith("bwrap: ") and len(self.held) < 20:
-            self.held.append(line)
-        else:
-            self._on_stderr(line)
-
-    def release(self) -> None:
-        for line in self.held:
-            self._on_stderr(line)
-
-
-class _Status:
-    """bwrap's reports: the sandbox's first process, which waits to be released, and its exit code."""
-
-    def __init__(self, limit: MemoryLimit | None, release: int, ward: Ward) -> None:
-        self._limit = limit
-        self._release = release
-        self._ward = ward
-        self._rest = b""
-        self.exit_code: int | None = None
-
-    def feed(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            document = json.loads(line)
-            if "exit-code" in document:
-                self.exit_code = int(document["exit-code"])
-            elif "child-pid" in document:
-                self._ward.found(int(document["child-pid"]))
-                if self._limit is not None:
-                    self._limit.admit(int(document["child-pid"]))
-                    os.write(self._release, b"1")
 
 
 def probe(bubblewrap: Bubblewrap, folder: Path) -> None:
