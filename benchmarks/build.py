@@ -73,7 +73,8 @@ class Bench:
         self.theirs.docker.call("tag", "imagewright-bench/base:1", name)
         self.theirs.docker.call("push", name)
         for workload in workloads:
-            if any(set(workload.packages) < set(other.packages) for other in workloads) or workload.copies_source:
+            has_others = any(set(workload.packages) < set(other.packages) for other in workloads)
+            if (workload.packages and has_others) or workload.copies_source:
                 continue  # another one downloads all of it; W3's first state is built by `prepare_states`
             say(f"warming the peer's caches for {workload.name}")
             command = self.theirs.prepare(workload, self.ours.folder / "app")
