@@ -233,6 +233,7 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
             facts["peer"] = bench.theirs.version()
             if shutil.which("buildah") and not arguments.no_buildah:
                 bench.buildah = Buildah(work / "buildah", registry.place, wheels)
+                stack.callback(bench.buildah.close)
                 bench.buildah.load(archive, work / "peer/helper")
             bench.prepare_peer(workloads)
         bench.prepare_states(workloads)

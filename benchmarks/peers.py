@@ -252,7 +252,7 @@ class Buildah:
 
     def load(self, base: Path, helper: Path) -> None:
         """Have the base image, and the one of ``helper``, a folder with a Dockerfile; nothing of earlier runs."""
-        output_of(*self._command, "rmi", "--all", "--force")
+        self.close()  # of a run that was stopped
         name = output_of(*self._command, "pull", "--quiet", f"docker-archive:{base}", timeout_seconds=300).split()[-1]
         output_of(*self._command, "tag", name, BASE)
         output_of(*self._command, "build", "--quiet", "--tag", HELPER, str(helper))
@@ -281,8 +281,22 @@ class Buildah:
         return [
             "/bin/sh",
             "-ec",
-            f"{build}; {line} push --quiet --tls-verify=false {name} docker://{self.registry}/buildah/bench:{tag}",
+            f"export TMPDIR={self._scratch}; {build}; {line} push --quiet --tls-verify=false {name} docker://{self.registry}/buildah/bench:{tag}",
         ]
+
+    @property
+    def _scratch(self) -> Path:
+        """Where its cache mounts are: beside its storage."""
+        scratch = self.folder / "tmp"
+        scratch.mkdir(parents=True, exist_ok=True)
+        return scratch
+
+    def close(self) -> None:
+        """Throw its storage away. It leaves file systems mounted there, which nobody could remove."""
+        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for place in sorted((place for place in mounted if place.startswith(f"{self.folder}/")), reverse=True):
+            output_of("umount", place)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def forget(self, name: str) -> None:
         """Throw an image away, with the steps that no other one has."""
