@@ -137,6 +137,15 @@ def test_many_layers_that_are_there_are_one_line() -> None:
     ]
 
 
+@pytest.mark.parametrize("title", ["opencv-python 4.10.0.84", "pip 26.3.1.post1", "six 1.17.0", "a group, of several"])
+def test_a_title_and_a_size_never_touch(title: str) -> None:
+    """However long name and version are."""
+    text = show([LayerReady("demo", title, blob("x", 62_500_000), "written", 62_500_000, 1.0)])
+
+    assert re.search(r"\S +62\.5 MB  -> layer 62\.5 MB", text)
+    assert not re.search(r"[0-9a-z]62\.5", text)
+
+
 def test_lines_of_two_images_never_mix() -> None:
     """The first image's lines come as they are; the second's when the first is complete."""
     text = show(

@@ -202,7 +202,7 @@ def _title(title: str) -> str:
     """``numpy 2.3.5`` in two columns; a title that is no name and version in one."""
     name, _, version = clean(title).partition(" ")
     if version and " " not in version and len(name) <= 20:
-        return f"{name:<11}{version:<9}" if len(name) < 11 else f"{name} {version:<{max(1, 19 - len(name))}}"
+        return f"{name:<11}{version:<8} " if len(name) < 11 else f"{name} {version:<{max(0, 18 - len(name))}} "
     return f"{clean(title):<18}  "
 
 
