@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.layer.reading import Held, deflated
 
-from imagewright.layer.splice import BrokenStream, Deflated, pieces, whole
+from imagewright.layer.splice import IN, OUT, BrokenStream, Deflated, pieces, whole
 
 
 @given(data=st.binary(max_size=3000), before=st.integers(0, 50), level=st.integers(0, 9))
@@ -32,7 +32,7 @@ def test_pieces_are_bounded(size: int, kind: str) -> None:
 
     assert b"".join(plain for _, plain in found) == data
     assert sum(len(piece) for piece, _ in found) == content.compressed_size
-    assert all(len(piece) <= 1 << 17 and len(plain) <= 1 << 18 for piece, plain in found)
+    assert all(len(piece) <= IN and len(plain) <= OUT for piece, plain in found)
 
 
 @pytest.mark.parametrize("size", [10, 100_000, 1_000_000])

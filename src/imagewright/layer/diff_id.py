@@ -11,9 +11,9 @@ from imagewright.layer.splice import Deflated, at_once, pieces
 from imagewright.oci.digest import DiffID
 from imagewright.parallel import InOrder
 
-_BATCH = 1 << 18
+_BATCH = 1 << 20
 _LARGE = 1 << 15  # handing on costs some 5 us: what is smaller is hashed at once
-_AHEAD = 64  # pieces, of `_BATCH` bytes at most
+_AHEAD = 8  # pieces, of `_BATCH` bytes or little more
 
 
 class DiffIDWriter:
@@ -29,7 +29,7 @@ class DiffIDWriter:
         self._out = out
         self._tar = hashlib.sha256()
         self._reading: InOrder[Any] = InOrder(limit=_AHEAD)
-        self._calls: InOrder[bytes] = InOrder(limit=_AHEAD // 2)
+        self._calls: InOrder[Any] = InOrder(limit=_AHEAD // 2)
         self._unproven: list[tuple[Deflated, Any]] = []
         self._waiting: list[bytes] = []
         self._size = 0
@@ -116,10 +116,15 @@ class DiffIDWriter:
 
     def _splice(self, content: Deflated) -> None:
         hasher = content.hasher()
-        for piece, plain in pieces(content):
-            self._calls.hand_on(self._tar.update, plain)
+
+        def take(both: tuple[bytes, bytes]) -> None:
+            piece, plain = both
+            self._tar.update(plain)
             if hasher:
-                self._calls.hand_on(hasher.update, plain)
+                hasher.update(plain)
             if piece:
-                self._calls.hand_on(self._out.write, piece)
+                self._out.write(piece)
+
+        for both in pieces(content):
+            self._calls.hand_on(take, both)
         self._unproven.append((content, hasher))

@@ -29,7 +29,7 @@ class LayerWriter:
 
     Entries come in the order of the calls; directories that a path needs are made before it, once, as root's with mode
     755. Paths are in the image, with or without the leading slash. Threads beside this one inflate and compress,
-    hash, and call ``out``. Memory is bounded by some 30 MiB whatever the content's size. The bytes are a function
+    hash, and call ``out``. Memory is bounded by some 20 MiB whatever the content's size. The bytes are a function
     of the calls and of the encoder's id.
 
     Raises (all methods):
@@ -190,9 +190,10 @@ class LayerWriter:
 
     def _end_member(self) -> None:
         if self._plain_size:
-            self._packing.plain(b"".join(self._plain))
-        self._plain, self._plain_size = [], 0
-        self._packing.end()
+            self._packing.last(b"".join(self._plain))
+            self._plain, self._plain_size = [], 0
+        else:
+            self._packing.end()
 
 
 _MISSING = (b"", 0, 0, 0, 0)
