@@ -43,8 +43,8 @@ def publish(
 
     ``prepare`` is given the layers that have to be written, before any worker begins.
     Without ``tag`` it gets none: an index of several images will have it. ``destination`` has none then, either.
-    Layers that ``workshop.shared`` offers are neither made nor fetched; what is new is offered there with ``compatible``, the sets of wheels
-    that ``check`` found to fit together.
+    Layers that ``workshop.shared`` offers are neither made nor fetched, unless a step lies on them; what is new is offered
+    there with ``compatible``, the sets of wheels that ``check`` found to fit together.
     ``check`` runs beside the workers, once the input files are here, and raises what must keep the image from its tag.
 
     A layer whose key is remembered and whose blob is still in the local store is not written again. Whatever was

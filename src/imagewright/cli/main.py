@@ -19,9 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _main(arguments: Sequence[str] | None) -> int:
     catch_signals()
-    gc.set_threshold(
-        100_000, 20, 20
-    )  # what imports make stays: looking through it again and again is 5 % of a short command
+    # What imports make stays: looking through it again and again is 5 % of a short command.
+    gc.set_threshold(100_000, 20, 20)
     try:
         from imagewright.cli.program import run  # 60 ms
     except KeyboardInterrupt:
