@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.oci.digest import digest_of, hex_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.deb.base import plan_base
@@ -25,7 +25,7 @@ from imagewright.parallel import run_all
 from imagewright.transport import Transport
 
 
-class Downloads:
+class Downloads(NothingProven):
     """Packages in a folder, by digest."""
 
     def __init__(self, place: Archive, folder: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imagewright.errors import ImagewrightError
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.oci.digest import digest_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.pypi.locked import LockedWheel
@@ -46,7 +46,7 @@ TARGET = Target(
 )
 
 
-class _Nowhere:
+class _Nowhere(NothingProven):
     """Takes layers, and finds wheels where pip put them."""
 
     def write(self, data: bytes | memoryview, /) -> None:

@@ -28,7 +28,7 @@ import pytest
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelFile
 
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.oci.digest import digest_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.pypi.conflicts import check_conflicts
@@ -98,7 +98,7 @@ Tree = dict[str, File]
 
 
 @dataclass(frozen=True)
-class Wheelhouse:
+class Wheelhouse(NothingProven):
     """The downloaded wheels; also where layers find them."""
 
     paths: tuple[Path, ...]

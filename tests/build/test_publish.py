@@ -16,7 +16,7 @@ from imagewright.build.records import Records
 from imagewright.build.workshop import Workshop
 from imagewright.errors import BuildError, CredentialsError
 from imagewright.events import BlobPushed, Event, ImagePublished, LayerReady
-from imagewright.layer.planned import InputFile, Inputs, Sink
+from imagewright.layer.planned import InputFile, Inputs, NothingProven, Sink
 from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.descriptor import Descriptor, Layer
@@ -63,7 +63,7 @@ class FileLayer:
         return DiffID(digest_of(file.getvalue()))
 
 
-class NoInputs:
+class NoInputs(NothingProven):
     """Inputs of layers that read none."""
 
     def __init__(self) -> None:

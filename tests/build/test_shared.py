@@ -19,7 +19,7 @@ from imagewright.build.shelf import Shelf
 from imagewright.build.workshop import Workshop
 from imagewright.dataclass import dataclass
 from imagewright.events import Event, LayerReady, Noted
-from imagewright.layer.planned import InputFile, Inputs, Sink
+from imagewright.layer.planned import InputFile, Inputs, NothingProven, Sink
 from imagewright.oci import media_types
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.descriptor import Descriptor, Layer
@@ -62,7 +62,7 @@ class Text:
         return DiffID(digest_of(file.getvalue()))
 
 
-class NoInputs:
+class NoInputs(NothingProven):
     """Inputs of layers that read none."""
 
     def path(self, file: InputFile) -> Path:

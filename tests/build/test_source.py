@@ -21,7 +21,7 @@ from imagewright.build.source import (
     source_layers,
 )
 from imagewright.errors import BuildError, SpecError
-from imagewright.layer.planned import InputFile, PlannedLayer
+from imagewright.layer.planned import InputFile, NothingProven, PlannedLayer
 from imagewright.layer.read import entries
 from imagewright.oci.digest import digest_of
 from imagewright.oci.media_types import LAYER_GZIP
@@ -30,7 +30,7 @@ from imagewright.spec.copy_mode import CopyFileDetection
 from imagewright.spec.files import CopiedFile, CopiedLink
 
 
-class NoInputs:
+class NoInputs(NothingProven):
     def path(self, file: InputFile) -> Path:
         raise AssertionError(f"a source layer asked for {file.url}")
 

@@ -25,7 +25,7 @@ from imagewright.cli.errors_text import error_lines
 from imagewright.cli.terminal import Terminal
 from imagewright.errors import BuildError, SandboxError
 from imagewright.events import Event, LayerReady, Listener, StepOutput, nobody
-from imagewright.layer.planned import InputFile, Inputs, Sink
+from imagewright.layer.planned import InputFile, Inputs, NothingProven, Sink
 from imagewright.layer.read import entries, uncompressed
 from imagewright.oci.config import ImageConfig
 from imagewright.oci.digest import DiffID, Digest, digest_of
@@ -64,7 +64,7 @@ class TarLayer:
         return DiffID(digest_of(self._tar))
 
 
-class Files:
+class Files(NothingProven):
     """Inputs of steps: files on this machine."""
 
     def __init__(self, known: Mapping[str, Path]) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from imagewright.build.local_files import LocalFiles
 from imagewright.build.part_file import PartFile, open_part
+from imagewright.build.proofs import Proofs
 from imagewright.errors import CredentialsError, IntegrityError, LockError, NetworkError, StoreError, redacted
 from imagewright.events import FileDownloaded, Listener, nobody
 from imagewright.layer.planned import InputFile
@@ -49,6 +50,7 @@ class Downloads:
     ) -> None:
         self._folder = folder / "sha256"
         self._local = LocalFiles(folder / "local")
+        self._proofs = Proofs(folder / "proven")
         self._transport = transport
         self._local_path, self._locate, self._headers = local, locate, headers
         self._offline = offline
@@ -109,6 +111,14 @@ class Downloads:
         if digest is not None and (size := self._size(url)) is not None:
             return InputFile(url, digest, size)
         return self._download_unknown(url)
+
+    def is_proven(self, file: InputFile, rules: str) -> bool:
+        """Whether a file of this digest was found to keep ``rules`` before."""
+        return self._proofs.has(file, rules)
+
+    def remember_proof(self, file: InputFile, rules: str) -> None:
+        """Take note that it does."""
+        self._proofs.add(file, rules)
 
     def known(self, path: Path) -> Digest | None:
         """The digest of a file of this machine, if it is known without reading the file."""

@@ -31,6 +31,25 @@ class Inputs(Protocol):
         """
         ...
 
+    def is_proven(self, file: InputFile, rules: str) -> bool:
+        """Whether a file of this digest is known to keep ``rules``, whose name says which and in what version."""
+        ...
+
+    def remember_proof(self, file: InputFile, rules: str) -> None:
+        """Take note that it does: all of its content was looked at."""
+        ...
+
+
+class NothingProven:
+    """What `Inputs` answer that remember nothing: each file is looked at each time."""
+
+    def is_proven(self, file: InputFile, rules: str) -> bool:
+        """Never."""
+        return False
+
+    def remember_proof(self, file: InputFile, rules: str) -> None:
+        """Forget it."""
+
 
 class Sink(Protocol):
     """Where the bytes of a layer go."""

@@ -10,7 +10,7 @@ from imagewright.build.source import CODE_FOLDER, RUNTIME_FOLDER, code_layer
 from imagewright.errors import TaskError
 from imagewright.events import Listener, TaskOutput
 from imagewright.flow.values import VALUES
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.oci.config import DEFAULT_PATH, ImageConfig
 from imagewright.oci.media_types import LAYER_GZIP
 from imagewright.oci.reference import Reference
@@ -219,7 +219,7 @@ def _open_to(user: User, inputs: Path, outputs: Path) -> None:
         os.chown(outputs, user.uid, user.gid)
 
 
-class _NoInputs:
+class _NoInputs(NothingProven):
     """What a layer of local files asks for: nothing."""
 
     def path(self, file: InputFile) -> Path:

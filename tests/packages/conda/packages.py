@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.packages.conda.locked import LockedConda
 from imagewright.packages.conda.package_layer import CondaLayer
 from imagewright.testing.conda import MadePackage
@@ -12,7 +12,7 @@ from imagewright.testing.conda import MadePackage
 PREFIX = "/opt/imagewright-conda"
 
 
-class Folder:
+class Folder(NothingProven):
     """Packages in a folder, as the inputs of layers."""
 
     def __init__(self, folder: Path) -> None:

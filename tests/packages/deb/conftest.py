@@ -13,7 +13,7 @@ import pysequoia
 import pytest
 
 from imagewright.errors import ImagewrightError
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.oci.digest import digest_of, hex_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.deb.base import Base, plan_base
@@ -153,7 +153,7 @@ def program() -> Callable[[str], str]:
     return find
 
 
-class Downloads:
+class Downloads(NothingProven):
     """Inputs from the real archive, kept in a folder by digest."""
 
     def __init__(self, place: Archive, folder: Path) -> None:

@@ -12,7 +12,7 @@ from tests.layer.reading import contents, listed
 from tests.packages.pypi.wheels import SITE, TARGET, Folder, Part, changed, parts_of, zipped
 
 from imagewright.errors import LockError
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.layer.splice import BrokenStream
 from imagewright.layer.stored import StoredDeflater
 from imagewright.oci.digest import digest_of
@@ -218,7 +218,7 @@ print(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_tex
 def write_to_nowhere(folder: Path, digest: str) -> None:
     """Write the layer of a wheel that lies in the folder under its digest."""
 
-    class Nowhere:
+    class Nowhere(NothingProven):
         def write(self, data: bytes | memoryview, /) -> None:
             pass
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from imagewright.layer.planned import InputFile
+from imagewright.layer.planned import InputFile, NothingProven
 from imagewright.oci.digest import digest_of
 from imagewright.oci.platform import Platform
 from imagewright.packages.pypi.locked import LockedWheel
@@ -156,7 +156,7 @@ def changed(parts: Sequence[Part], name: str, **fields: object) -> list[Part]:
     return [replace(part, **fields) if part.name == name else part for part in parts]  # type: ignore[arg-type]
 
 
-class Folder:
+class Folder(NothingProven):
     """Wheels in a folder, and where layers find them."""
 
     def __init__(self, path: Path) -> None:

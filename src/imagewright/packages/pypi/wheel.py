@@ -19,6 +19,9 @@ from imagewright.packages.pypi.members_archive import Archive, Member, RefusedAr
 Recorded = tuple[str, bytes]
 """A hashlib algorithm and the digest of a file's content."""
 
+RULES = "wheel-1"
+"""The name of all rules for a wheel. Count it up when one is added: what was found to keep the others is then looked at again."""
+
 _DIGEST_SIZES = {"sha256": 32, "sha384": 48, "sha512": 64, "sha3_256": 32, "sha3_384": 48, "sha3_512": 64} | {
     "blake2b": 64,
     "blake2s": 32,
