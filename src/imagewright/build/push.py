@@ -12,12 +12,13 @@ from imagewright.events import BlobPushed, LayerReady, Listener
 from imagewright.oci.descriptor import Descriptor, Layer
 from imagewright.oci.image import Image
 from imagewright.store.contents import blobs_of, read_manifest
-from imagewright.store.copy import Fetched, copy_image
+from imagewright.store.copy import copy_image
 from imagewright.store.gathered import Gathered
 from imagewright.store.ingest import Ingest
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
 from imagewright.store.registry.repository import Repository
+from imagewright.store.verify import Fetched
 
 if TYPE_CHECKING:
     from imagewright.store.registry.early import EarlyUpload

@@ -10,7 +10,7 @@ from imagewright.oci.digest import Digest
 from imagewright.parallel import run_all
 from imagewright.store.contents import is_manifest, reachable, read_manifest
 from imagewright.store.protocol import BlobSource, BlobStore, ImageStore
-from imagewright.store.verify import DamagedInTransit
+from imagewright.store.verify import DamagedInTransit, Fetched
 
 JOBS = 4
 MANIFEST_TRIES = 4
@@ -112,15 +112,3 @@ class ManifestsOnce:
         if blob.digest not in self._kept:
             self._kept[blob.digest] = b"".join(self._source.fetch(blob))
         return iter((self._kept[blob.digest],))
-
-
-class Fetched:
-    """A blob's bytes, fetched anew each time that they are iterated over; ``read`` tells whether they were."""
-
-    def __init__(self, source: BlobSource, blob: Descriptor) -> None:
-        self._source, self._blob = source, blob
-        self.read = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.read = True
-        return self._source.fetch(self._blob)

@@ -13,10 +13,10 @@ from imagewright.oci import media_types
 from imagewright.oci.descriptor import Descriptor
 from imagewright.oci.digest import canonical_json, hex_of
 from imagewright.parallel import run_all
-from imagewright.store.copy import Fetched
 from imagewright.store.images import ReadImage
 from imagewright.store.layout import Layout
 from imagewright.store.protocol import BlobSource
+from imagewright.store.verify import Fetched
 
 JOBS = 4
 
