@@ -1,10 +1,11 @@
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 import pytest
 
-from imagewright.parallel import InOrder, Relay, beside, quick_switches, run_all, run_graph
+from imagewright.parallel import Crowd, InOrder, Relay, beside, cores, quick_switches, run_all, run_graph
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -173,3 +174,30 @@ def test_an_error_of_the_body_comes_out() -> None:
         work()
 
     assert made == [0, 1, 2, 3, 4]
+
+
+def test_whoever_hands_on_makes_the_calls_while_all_processors_are_busy() -> None:
+    """In the same order, after those that a thread beside was given before; and that thread again once there is room."""
+    crowded, here = False, threading.get_ident()
+    made: list[tuple[int, bool]] = []
+
+    def call(number: int) -> None:
+        made.append((number, threading.get_ident() == here))
+
+    with InOrder[int](crowded=lambda: crowded) as calls:
+        for number in range(9):
+            crowded = 3 <= number < 6
+            calls.hand_on(call, number)
+
+    assert made == [(number, 3 <= number < 6) for number in range(9)]
+
+
+def test_a_crowd_is_as_large_as_the_machine() -> None:
+    """Each thread that computes counts, from its beginning to its end."""
+    crowd = Crowd()
+    with ExitStack() as stack:
+        crowded = [stack.enter_context(crowd.joined())() for _ in range(cores() + 1)]
+
+    assert crowded == [cores() == 1, *([False] * (cores() - 2)), *([True] * min(2, cores()))]
+    with crowd.joined() as alone:
+        assert alone() == (cores() == 1)

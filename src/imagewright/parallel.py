@@ -212,16 +212,40 @@ class Relay(Generic[T]):
             yield item
 
 
+class Crowd:
+    """Counts the threads that compute, so that each knows whether a helper would find a processor of its own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._threads = 0
+
+    @contextmanager
+    def joined(self) -> Iterator[Callable[[], bool]]:
+        """One more thread computes while the body runs. Gives what tells whether all processors are busy."""
+        processors = cores()
+        with self._lock:
+            self._threads += 1
+        try:
+            yield lambda: self._threads >= processors
+        finally:
+            with self._lock:
+                self._threads -= 1
+
+
 class InOrder(Generic[A]):
-    """Calls made by one thread beside, in their order; inside a ``with``. Safe to share between threads.
+    """Calls made by one thread beside, in their order; inside a ``with``. For one thread that hands on at a time.
 
     The thread begins with the first call. While ``limit`` of them are on their way, whoever hands on another one waits.
+    When all processors are busy without it (``crowded``), whoever hands on makes the call, once those before it are made:
+    threads that only wait for each other's turn cost a tenth of the time.
     What a call raises is raised where the next one is handed on, and when the ``with`` is left; the calls behind it are
     dropped.
     """
 
-    def __init__(self, limit: int = 16) -> None:
+    def __init__(self, limit: int = 16, *, crowded: Callable[[], bool] = lambda: False) -> None:
         self._calls: Relay[tuple[Callable[[A], object], A] | threading.Event] = Relay(limit)
+        self._crowded = crowded
+        self._handed_on = self._made = 0
         self._stack = ExitStack()
         self._begin = threading.Lock()
         self._begun = False
@@ -244,8 +268,14 @@ class InOrder(Generic[A]):
         """Have ``call(argument)`` made after all that was handed on before."""
         if self._failure is not None:
             raise self._failure
+        if self._crowded():
+            if self._made < self._handed_on:
+                self.settle()
+            call(argument)
+            return
         if not self._begun:
             self._start()
+        self._handed_on += 1
         self._calls.put((call, argument))
 
     def settle(self) -> None:
@@ -271,6 +301,7 @@ class InOrder(Generic[A]):
                     item.set()
                 else:
                     item[0](item[1])
+                    self._made += 1
         except BaseException as error:
             self._failure = error
             for item in self._calls:  # whoever hands on, or waits, must not wait for ever

@@ -9,10 +9,11 @@ from typing import Any
 from imagewright.layer.planned import Sink
 from imagewright.layer.splice import Deflated, at_once, pieces
 from imagewright.oci.digest import DiffID
-from imagewright.parallel import InOrder
+from imagewright.parallel import Crowd, InOrder
 
 _BATCH = 1 << 20
 _LARGE = 1 << 15  # handing on costs some 5 us: what is smaller is hashed at once
+_WRITERS = Crowd()
 _AHEAD = 8  # pieces, of `_BATCH` bytes or little more
 
 
@@ -28,16 +29,15 @@ class DiffIDWriter:
     def __init__(self, out: Sink) -> None:
         self._out = out
         self._tar = hashlib.sha256()
-        self._reading: InOrder[Any] = InOrder(limit=_AHEAD)
-        self._calls: InOrder[Any] = InOrder(limit=_AHEAD // 2)
+        self._stack = ExitStack()
         self._unproven: list[tuple[Deflated, Any]] = []
         self._waiting: list[bytes] = []
         self._size = 0
-        self._stack = ExitStack()
 
     def __enter__(self) -> "DiffIDWriter":
-        self._stack.enter_context(self._calls)
-        self._stack.enter_context(self._reading)
+        crowded = self._stack.enter_context(_WRITERS.joined())
+        self._calls: InOrder[Any] = self._stack.enter_context(InOrder(limit=_AHEAD // 2, crowded=crowded))
+        self._reading: InOrder[Any] = self._stack.enter_context(InOrder(limit=_AHEAD, crowded=crowded))
         return self
 
     def __exit__(
