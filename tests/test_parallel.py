@@ -110,6 +110,28 @@ def test_a_failure_in_a_graph_stops_what_has_not_begun() -> None:
     assert sorted(begun) == [0, 1]
 
 
+def test_those_that_wait_take_no_place_from_those_that_compute() -> None:
+    """With one job, work goes on while two others wait; what needs them begins as soon as its own is there."""
+    needs: dict[str, list[str]] = {"slow": [], "quick": [], "of slow": ["slow"], "of quick": ["quick"], "free": []}
+    made: list[str] = []
+    done = threading.Event()
+
+    def work(key: str, results: Mapping[str, str]) -> str:
+        if key == "slow":
+            assert done.wait(30)
+        elif key != "quick":
+            made.append(key)
+            if len(made) == 2:
+                done.set()
+        return key
+
+    results = run_graph(work, needs, jobs=1, waiting=["slow", "quick"], most_waiting=2)
+
+    assert list(results) == list(needs)
+    assert sorted(made[:2]) == ["free", "of quick"]
+    assert made[2] == "of slow"
+
+
 def test_quick_switches_end_with_the_last_body() -> None:
     """The process gets its own interval back when no body runs any more, in whatever order they end."""
     own = sys.getswitchinterval()

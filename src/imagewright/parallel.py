@@ -58,23 +58,27 @@ def run_graph(
     needs: Mapping[K, Collection[K]],
     *,
     jobs: int,
+    waiting: Collection[K] = (),
+    most_waiting: int = 1,
     interrupt: Callable[[], None] = lambda: None,
 ) -> dict[K, R]:
     """``work(key, results so far)`` on every key once all that it needs is done, at most ``jobs`` at once.
 
-    Of the keys that are ready, the first ones of ``needs`` go first. After a failure nothing more is begun; it is
-    raised when what was running has ended. With one job all runs on this thread, in the order of ``needs``, where each
-    key comes after what it needs. ``interrupt`` is called when this thread is interrupted while it waits: it has to
-    make what is running end.
+    Of the keys that are ready, the first ones of ``needs`` go first. Those that are ``waiting`` for others, such as downloads, take no
+    place from those that compute: ``most_waiting`` of them run besides. After a failure nothing more is begun; it is
+    raised when what was running has ended. With one job and nothing that waits all runs on this thread, in the order of ``needs``,
+    where each key comes after what it needs. ``interrupt`` is called when this thread is interrupted while it waits: it
+    has to make what is running end.
     """
     results: dict[K, R] = {}
-    if jobs <= 1 or len(needs) <= 1:
+    if len(needs) <= 1 or (jobs <= 1 and not waiting):
         for key in needs:
             results[key] = work(key, results)
         return results
+    ready = _Ready(needs, jobs, frozenset(waiting), most_waiting)
     begun: SimpleQueue[tuple[K, Mapping[K, R]] | None] = SimpleQueue()
     ended: SimpleQueue[tuple[K, R] | BaseException] = SimpleQueue()
-    workers = min(jobs, len(needs))
+    workers = min(jobs, len(needs)) + min(most_waiting, len(waiting))
 
     def run() -> None:
         while (task := begun.get()) is not None:
@@ -87,23 +91,23 @@ def run_graph(
         for _ in range(workers):
             begun.put(None)
 
-    waiting = list(needs)
     running = 0
     failed: BaseException | None = None
     with _threads(run, workers, stop):
         try:
-            while running or (waiting and failed is None):
-                for key in [key for key in waiting if all(need in results for need in needs[key])]:
-                    if failed is None and running < jobs:
-                        waiting.remove(key)
-                        begun.put((key, dict(results)))
-                        running += 1
+            while True:
+                for key in ready.begin() if failed is None else ():
+                    begun.put((key, dict(results)))
+                    running += 1
+                if not running:
+                    break
                 end = ended.get()
                 running -= 1
                 if isinstance(end, BaseException):
                     failed = failed or end
                 else:
                     results[end[0]] = end[1]
+                    ready.ended(end[0])
         except BaseException:
             interrupt()
             raise
@@ -112,6 +116,44 @@ def run_graph(
     if failed is not None:
         raise failed
     return {key: results[key] for key in needs}
+
+
+class _Ready(Generic[K]):
+    """Which keys of a graph may begin; pure."""
+
+    def __init__(self, needs: Mapping[K, Collection[K]], jobs: int, waiting: frozenset[K], most_waiting: int) -> None:
+        self._waiting = waiting
+        self._room = {False: jobs, True: most_waiting}
+        self._keys = list(needs)
+        self._left = [len(set(of)) for of in needs.values()]
+        self._needed_by: dict[K, list[int]] = {key: [] for key in needs}
+        for at, of in enumerate(needs.values()):
+            for need in set(of):
+                self._needed_by[need].append(at)
+        self._ready = [at for at, left in enumerate(self._left) if not left]
+
+    def begin(self) -> list[K]:
+        """Those that begin now, in their order: whoever asks begins them."""
+        begun: list[K] = []
+        kept: list[int] = []
+        for at in sorted(self._ready):
+            key = self._keys[at]
+            kind = key in self._waiting
+            if self._room[kind]:
+                self._room[kind] -= 1
+                begun.append(key)
+            else:
+                kept.append(at)
+        self._ready = kept
+        return begun
+
+    def ended(self, key: K) -> None:
+        """One that has begun is done."""
+        self._room[key in self._waiting] += 1
+        for at in self._needed_by[key]:
+            self._left[at] -= 1
+            if not self._left[at]:
+                self._ready.append(at)
 
 
 class Beside(Generic[R]):

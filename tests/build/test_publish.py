@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import tarfile
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -190,6 +191,27 @@ def test_equal_plans_give_equal_images(tmp_path: Path, jobs: int) -> None:
     image = publish(plan_of(*layers), REFERENCE, bench(tmp_path, jobs=jobs).workshop, None)
 
     assert image == publish(plan_of(*layers), REFERENCE, bench(tmp_path / "other", jobs=1).workshop, None)
+
+
+def test_a_layer_is_made_as_soon_as_its_files_are_here(tmp_path: Path) -> None:
+    """The largest is downloaded first, and is not waited for: what has come is written meanwhile."""
+    small, large = FileLayer("small", b"1"), FileLayer("large", b"2" * 99)
+    one = bench(tmp_path)
+    came = threading.Event()
+
+    class Slowly(NoInputs):
+        def path(self, file: InputFile) -> Path:
+            assert file not in large.inputs or came.wait(30)
+            return super().path(file)
+
+    def listen(event: Event) -> None:
+        if isinstance(event, LayerReady):
+            came.set()
+
+    workshop = replace(one.workshop, inputs=Slowly(), listen=listen)
+    publish(plan_of(large, small), REFERENCE, workshop, None)
+
+    assert (small.written, large.written) == (1, 1)
 
 
 def test_nothing_is_lost_when_the_registry_refuses(tmp_path: Path) -> None:

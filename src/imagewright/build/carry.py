@@ -15,6 +15,7 @@ from imagewright.build.workshop import Workshop
 from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
 from imagewright.events import LayerReady
+from imagewright.layer.planned import InputFile
 from imagewright.oci import media_types
 from imagewright.oci.descriptor import Layer
 from imagewright.oci.digest import Digest
@@ -24,8 +25,10 @@ from imagewright.parallel import run_graph
 if TYPE_CHECKING:
     from imagewright.sandbox.rootfs import StoredLayer
 
-Task = tuple[Literal["recall", "make", "send", "config"], int]
-"""What one worker does at a time; the number is a layer's in the plan."""
+Task = tuple[Literal["recall", "fetch", "check", "make", "send", "config"], int]
+"""What one worker does at a time; the number is a layer's in the plan, or a file's among those to be fetched."""
+
+DOWNLOADS = 8  # at once: an index answers each in a round trip, so more wait at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Carried:
 class Carrier:
     """Carries the layers of one plan. ``known`` are those that are in the local store, ``offered`` those that the registry has.
 
+    A layer is made as soon as its files are here, whichever come first. ``check`` is called once all files are, beside the workers.
     Making and sending are tasks of their own: so the last layer is sent while the config, which names every layer, is sent
     as well, and what is known waits for the registry's word while what is missing is made.
     """
@@ -52,12 +56,14 @@ class Carrier:
         known: Mapping[Digest, Layer],
         offered: Mapping[Digest, Layer],
         assemble: Callable[[Sequence[Layer]], Image],
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         self._plan, self._workshop, self._pusher = plan, workshop, pusher
-        self._known, self._offered, self._assemble = known, offered, assemble
+        self._known, self._offered, self._assemble, self._check = known, offered, assemble, check
         self._made: dict[int, Layer] = {
             at: layer for at, planned in enumerate(plan.layers) if (layer := self._there(planned)) is not None
         }
+        self._files: list[InputFile] = []
         self._sent: dict[int, bool] = {}
         self._image: Image | None = None
 
@@ -65,7 +71,16 @@ class Carrier:
         """All layers, in the plan's order, and the image that they make."""
         layers = self._plan.layers
         written = [at for at in range(len(layers)) if at not in self._made]
-        run_graph(self._do, self._tasks(written), jobs=self._workshop.jobs, interrupt=self._stop)
+        tasks = self._tasks(written)
+        beside = [task for task in tasks if task[0] in ("fetch", "check")]
+        run_graph(
+            self._do,
+            tasks,
+            jobs=self._workshop.jobs,
+            waiting=beside,
+            most_waiting=DOWNLOADS,
+            interrupt=self._stop,
+        )
         assert self._image is not None
         return [Carried(self._made[at], at in written, self._sent[at]) for at in range(len(layers))], self._image
 
@@ -90,14 +105,28 @@ class Carrier:
         if not self._offered:
             tasks["recall", 0] = ()
             recalled = [("recall", 0)]
+        fetched: dict[InputFile, Task] = {}
+        for at in sorted(written, key=self._turn):
+            for file in self._inputs(at):
+                fetched.setdefault(file, ("fetch", len(fetched)))
+        self._files = list(fetched)
+        tasks |= dict.fromkeys(fetched.values(), ())
+        tasks["check", 0] = list(fetched.values())
         for at in self._order():
             if at not in self._made:
-                tasks["make", at] = [("make", number) for number in self._below(at) if number not in self._made]
+                tasks["make", at] = [
+                    *(fetched[file] for file in self._inputs(at)),
+                    *(("make", number) for number in self._below(at) if number not in self._made),
+                ]
                 tasks["send", at] = [("make", at)]
             else:
                 tasks["send", at] = recalled
         tasks["config", 0] = [("make", at) for at in written]
         return tasks
+
+    def _inputs(self, at: int) -> Sequence[InputFile]:
+        planned = self._plan.layers[at]
+        return () if isinstance(planned, GivenLayer) else planned.inputs
 
     def _below(self, at: int) -> Sequence[int]:
         """The layers that one is made on: a step on all before it, bytecode on the interpreter's."""
@@ -126,7 +155,11 @@ class Carrier:
 
     def _do(self, task: Task, done: Mapping[Task, None]) -> None:
         kind, at = task
-        if kind == "make":
+        if kind == "fetch":
+            self._workshop.inputs.path(self._files[at])
+        elif kind == "check":
+            self._check()
+        elif kind == "make":
             self._make(at)
         elif kind == "send":
             self._sent[at] = self._sent.get(at, False) or self._send(at)

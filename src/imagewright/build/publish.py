@@ -1,13 +1,12 @@
 """Plan -> image: every layer written once, carried to where the image goes, and tagged when all is there."""
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TypeGuard
 
 from imagewright.build.bytecode.layer import BytecodeLayer
-from imagewright.build.carry import Carrier, input_size
+from imagewright.build.carry import Carrier
 from imagewright.build.destination import Place, local_tag
 from imagewright.build.failed import forget_failed
 from imagewright.build.given import GivenLayer
@@ -18,14 +17,11 @@ from imagewright.build.source import SourceLayer
 from imagewright.build.step import Step
 from imagewright.build.workshop import Workshop
 from imagewright.events import ImagePublished
-from imagewright.layer.planned import InputFile, Inputs
 from imagewright.oci.descriptor import Layer
 from imagewright.oci.digest import Digest
 from imagewright.oci.image import Image, assemble
 from imagewright.oci.reference import Reference
-from imagewright.parallel import beside, quick_switches, run_all
-
-DOWNLOADS = 8  # at once: an index answers each in a round trip, so more wait at the same time
+from imagewright.parallel import beside, quick_switches
 
 
 def publish(
@@ -66,8 +62,8 @@ def publish(
         workshop.compiler.check()
     if workshop.steps is not None:
         workshop.steps.check(plan.name, [planned for planned in missing if isinstance(planned, Step)])
-    with quick_switches(), _downloads(missing, workshop.inputs, check):
-        carried, image = Carrier(plan, workshop, pusher, known, offered, image_of).run()
+    with quick_switches():
+        carried, image = Carrier(plan, workshop, pusher, known, offered, image_of, check).run()
     layers = [one.layer for one in carried]
     whole = all(workshop.store.exists(layer) for layer in image.layers)
     push_started = time.monotonic()
@@ -121,28 +117,3 @@ def _sharable(planned: AnyLayer) -> TypeGuard[OwnLayer]:
 def _known(planned: OwnLayer, workshop: Workshop) -> Layer | None:
     layer = workshop.records.find(planned.key)
     return layer if layer is not None and workshop.store.exists(layer.descriptor) else None
-
-
-@contextmanager
-def _downloads(missing: list[OwnLayer], inputs: Inputs, check: Callable[[], None]) -> Iterator[None]:
-    """Fetch what the missing layers are made from ahead of the workers, so that they seldom wait for the network."""
-    files = list(
-        dict.fromkeys(file for planned in sorted(missing, key=input_size, reverse=True) for file in planned.inputs)
-    )
-    failed = threading.Event()
-
-    def fetch(file: InputFile) -> None:
-        if not failed.is_set():
-            inputs.path(file)
-
-    def fetch_and_check() -> None:
-        run_all(fetch, files, jobs=DOWNLOADS)
-        if not failed.is_set():
-            check()
-
-    with beside(fetch_and_check):
-        try:
-            yield
-        except BaseException:
-            failed.set()
-            raise
