@@ -22,6 +22,8 @@ from imagewright.transport.sender import (
 if TYPE_CHECKING:
     import httpx2
 
+CHUNK = 1 << 18  # TLS gives 16 KiB at a time, and each piece passes through several hands
+
 
 class Network:
     """The real `Sender`: `Loopback` for http:// to this machine, `Remote` for everything else."""
@@ -129,10 +131,20 @@ class _HttpxAnswer:
     def chunks(self) -> Iterator[bytes]:
         import httpx2
 
+        gathered, size = [], 0
         try:
-            yield from self._response.iter_raw()
+            for piece in self._response.iter_raw():
+                gathered.append(piece)
+                size += len(piece)
+                if size >= CHUNK:
+                    yield b"".join(gathered)
+                    gathered, size = [], 0
         except httpx2.TransportError as error:
+            if gathered:  # what has come counts: whoever resumes goes on from there
+                yield b"".join(gathered)
             raise unanswered(error) from error
+        if gathered:
+            yield b"".join(gathered)
 
     def close(self) -> None:
         self._response.close()
