@@ -125,7 +125,7 @@ def test_those_that_wait_take_no_place_from_those_that_compute() -> None:
                 done.set()
         return key
 
-    results = run_graph(work, needs, jobs=1, waiting=["slow", "quick"], most_waiting=2)
+    results = run_graph(work, needs, jobs=1, waiting=[(["slow", "quick"], 2)])
 
     assert list(results) == list(needs)
     assert sorted(made[:2]) == ["free", "of quick"]

@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from queue import SimpleQueue
 from types import TracebackType
@@ -58,16 +58,15 @@ def run_graph(
     needs: Mapping[K, Collection[K]],
     *,
     jobs: int,
-    waiting: Collection[K] = (),
-    most_waiting: int = 1,
+    waiting: Sequence[tuple[Collection[K], int]] = (),
     interrupt: Callable[[], None] = lambda: None,
 ) -> dict[K, R]:
     """``work(key, results so far)`` on every key once all that it needs is done, at most ``jobs`` at once.
 
-    Of the keys that are ready, the first ones of ``needs`` go first. Those that are ``waiting`` for others, such as downloads, take no
-    place from those that compute: ``most_waiting`` of them run besides. After a failure nothing more is begun; it is
-    raised when what was running has ended. With one job and nothing that waits all runs on this thread, in the order of ``needs``,
-    where each key comes after what it needs. ``interrupt`` is called when this thread is interrupted while it waits: it
+    Of the keys that are ready, the first ones of ``needs`` go first. Keys that mostly wait for others, such as downloads, take no
+    place from those that compute: of each group of ``waiting`` so many run besides. After a failure nothing more is
+    begun; it is raised when what was running has ended. With one job and nothing that waits all runs on this thread, in the
+    order of ``needs``, where each key comes after what it needs. ``interrupt`` is called when this thread is interrupted while it waits: it
     has to make what is running end.
     """
     results: dict[K, R] = {}
@@ -75,10 +74,10 @@ def run_graph(
         for key in needs:
             results[key] = work(key, results)
         return results
-    ready = _Ready(needs, jobs, frozenset(waiting), most_waiting)
+    ready = _Ready(needs, jobs, waiting)
     begun: SimpleQueue[tuple[K, Mapping[K, R]] | None] = SimpleQueue()
     ended: SimpleQueue[tuple[K, R] | BaseException] = SimpleQueue()
-    workers = min(jobs, len(needs)) + min(most_waiting, len(waiting))
+    workers = min(jobs, len(needs)) + sum(min(len(keys), most) for keys, most in waiting)
 
     def run() -> None:
         while (task := begun.get()) is not None:
@@ -121,9 +120,11 @@ def run_graph(
 class _Ready(Generic[K]):
     """Which keys of a graph may begin; pure."""
 
-    def __init__(self, needs: Mapping[K, Collection[K]], jobs: int, waiting: frozenset[K], most_waiting: int) -> None:
-        self._waiting = waiting
-        self._room = {False: jobs, True: most_waiting}
+    def __init__(
+        self, needs: Mapping[K, Collection[K]], jobs: int, waiting: Sequence[tuple[Collection[K], int]]
+    ) -> None:
+        self._group = {key: number for number, (keys, _) in enumerate(waiting, 1) for key in keys}
+        self._room = [jobs, *(most for _, most in waiting)]
         self._keys = list(needs)
         self._left = [len(set(of)) for of in needs.values()]
         self._needed_by: dict[K, list[int]] = {key: [] for key in needs}
@@ -138,9 +139,9 @@ class _Ready(Generic[K]):
         kept: list[int] = []
         for at in sorted(self._ready):
             key = self._keys[at]
-            kind = key in self._waiting
-            if self._room[kind]:
-                self._room[kind] -= 1
+            group = self._group.get(key, 0)
+            if self._room[group]:
+                self._room[group] -= 1
                 begun.append(key)
             else:
                 kept.append(at)
@@ -149,7 +150,7 @@ class _Ready(Generic[K]):
 
     def ended(self, key: K) -> None:
         """One that has begun is done."""
-        self._room[key in self._waiting] += 1
+        self._room[self._group.get(key, 0)] += 1
         for at in self._needed_by[key]:
             self._left[at] -= 1
             if not self._left[at]:

@@ -29,6 +29,7 @@ Task = tuple[Literal["recall", "fetch", "check", "make", "send", "config"], int]
 """What one worker does at a time; the number is a layer's in the plan, or a file's among those to be fetched."""
 
 DOWNLOADS = 8  # at once: an index answers each in a round trip, so more wait at the same time
+UPLOADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +73,13 @@ class Carrier:
         layers = self._plan.layers
         written = [at for at in range(len(layers)) if at not in self._made]
         tasks = self._tasks(written)
-        beside = [task for task in tasks if task[0] in ("fetch", "check")]
+        fetched = [task for task in tasks if task[0] in ("fetch", "check")]
+        sent = [task for task in tasks if task[0] in ("recall", "send", "config")]
         run_graph(
             self._do,
             tasks,
             jobs=self._workshop.jobs,
-            waiting=beside,
-            most_waiting=DOWNLOADS,
+            waiting=[(fetched, DOWNLOADS), (sent, UPLOADS)],
             interrupt=self._stop,
         )
         assert self._image is not None
