@@ -37,6 +37,16 @@ WORTH_RECALLING = 2
 """How many layers in common make one request for an image cheaper than one for each layer."""
 
 
+class _JustWritten:
+    """The local store as a source of what was hashed a moment ago, for a registry, which hashes it again."""
+
+    def __init__(self, store: Layout) -> None:
+        self._store = store
+
+    def fetch(self, blob: Descriptor) -> Iterator[bytes]:
+        return self._store.read_back(blob)
+
+
 class Pusher:
     """Sends layers to a destination until that fails; from then on they are only written here, and nothing is lost."""
 
@@ -109,7 +119,8 @@ class Pusher:
         """Send a layer of the local store, and say whether that was needed. ``new``: nobody else is likely to have made it."""
         if self._destination is None or self._failure is not None:
             return False
-        chunks = Fetched(self._store, blob)
+        to_registry = new and self.repository is not None
+        chunks = Fetched(_JustWritten(self._store) if to_registry else self._store, blob)
         with self._failing():
             self._push(blob, chunks, new)
             self._listen(BlobPushed(blob, "uploaded" if chunks.read else "present"))
