@@ -41,6 +41,11 @@ class Packing:
         if kind is None:
             self._hand_on()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a member is open, or others may be made beside: then nothing may be stored but by these methods."""
+        return self._deflater is not None or self._beside.begun
+
     def plain(self, data: bytes) -> None:
         """The next bytes of the member that is open. The layer's bytes depend on where they are cut: into `PIECE` each."""
         self._do(self._deflate, data)

@@ -3,9 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterator
-from typing import Any, Final, Protocol
-
-from imagewright.dataclass import dataclass
+from typing import Any, Final, NamedTuple, Protocol
 
 _ERRORS: tuple[type[Exception], ...] = (zlib.error,)
 try:
@@ -47,8 +45,7 @@ class BrokenStream(Exception):
         self.rule = rule
 
 
-@dataclass(frozen=True, slots=True)
-class Deflated:
+class Deflated(NamedTuple):
     """Content that lies in a file as a raw deflate stream, and what somebody says of it.
 
     Sizes are in bytes. ``origin`` names the content in errors. ``proof`` is a hashlib algorithm and the digest of the

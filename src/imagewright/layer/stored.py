@@ -3,12 +3,15 @@
 import re
 from functools import lru_cache
 
-_RUN = bytes(16)  # a run costs about nine bytes, so a shorter one is not worth it
+RUN = 16
+"""A run costs about nine bytes, so a shorter one is not worth it."""
+
+_RUN = bytes(RUN)
 _RUNS = re.compile(rb"(\0{16,})")
 _LONGEST_RUN = 1 << 16
 _LONGEST_BLOCK = 0xFFFF
-_END = b"\x03\x00"  # an empty last block
-_EMPTY = b"\x00\x00\xff\xff"
+END = b"\x03\x00"  # an empty last block
+EMPTY = b"\x00\x00\xff\xff"  # what a stored block has left to say when it is empty
 
 
 class StoredDeflater:
@@ -33,14 +36,14 @@ class StoredDeflater:
             size = len(piece)
             if is_run:
                 for length in (size,) if size <= _LONGEST_RUN else _cut(size):
-                    parts.append(_zeros(length, is_open))
+                    parts.append(zeros_of(length, is_open))
                     is_open = True
             elif size > _LONGEST_BLOCK:
                 self._block_is_open = is_open
                 self._literal(piece, parts)
                 is_open = False
             elif size:
-                parts.append(_length(size, is_open))
+                parts.append(length_of(size, is_open))
                 parts.append(piece)
                 is_open = False
             is_run = not is_run
@@ -49,18 +52,18 @@ class StoredDeflater:
 
     def flush(self) -> bytes:
         """The end of the stream."""
-        return _EMPTY + _END if self._block_is_open else _END
+        return EMPTY + END if self._block_is_open else END
 
     def _literal(self, data: bytes, parts: list[bytes]) -> None:
         for start in range(0, len(data), _LONGEST_BLOCK):
             piece = data[start : start + _LONGEST_BLOCK]
-            parts.append(_length(len(piece), self._block_is_open))
+            parts.append(length_of(len(piece), self._block_is_open))
             parts.append(piece)
             self._block_is_open = False
 
 
 @lru_cache(maxsize=4096)
-def _length(size: int, is_open: bool) -> bytes:
+def length_of(size: int, is_open: bool) -> bytes:
     """The start of a stored block, or what its start has left to say when its first three bits are out."""
     return (b"" if is_open else b"\0") + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
 
@@ -71,7 +74,7 @@ def _cut(run: int) -> list[int]:
 
 
 @lru_cache(maxsize=4096)
-def _zeros(run: int, is_open: bool) -> bytes:
+def zeros_of(run: int, is_open: bool) -> bytes:
     """A fixed-Huffman block of ``run`` zeros, and after it the first three bits of a stored block, filled to a byte.
 
     A stored block that ``is_open`` before it ends first, without content.
@@ -84,7 +87,7 @@ def _zeros(run: int, is_open: bool) -> bytes:
     text = "".join(bits)
     text += "0" * (-len(text) % 8)
     block = bytes(int(text[start : start + 8][::-1], 2) for start in range(0, len(text), 8))
-    return _EMPTY + block if is_open else block
+    return EMPTY + block if is_open else block
 
 
 def _length_code(length: int) -> str:

@@ -14,7 +14,7 @@ SYMLINK: Final = b"2"
 DIRECTORY: Final = b"5"
 _PAX: Final = b"x"
 
-_MAX_SIZE = 0o77777777777  # 8 GiB - 1
+MAX_SIZE: Final = 0o77777777777  # 8 GiB - 1
 _MAX_ID = 0o7777777
 _MAX_NAME = 100
 _MAX_PREFIX = 155
@@ -44,7 +44,7 @@ def header(
     target = link.encode()
     split = _split(name)
     # Bytes above 127 have no meaning in ustar, whatever they are taken for in practice.
-    fits = size <= _MAX_SIZE and uid <= _MAX_ID and gid <= _MAX_ID and len(target) <= _MAX_NAME and not xattrs
+    fits = size <= MAX_SIZE and uid <= _MAX_ID and gid <= _MAX_ID and len(target) <= _MAX_NAME and not xattrs
     if split and fits and name.isascii() and target.isascii():
         return _block(*split, kind, mode, uid, gid, size, mtime, target)
     records: dict[str, bytes] = {f"SCHILY.xattr.{key}": value for key, value in (xattrs or {}).items()}
@@ -52,7 +52,7 @@ def header(
         records["path"], split = name, (name[:_MAX_NAME], b"")
     if len(target) > _MAX_NAME or not target.isascii():
         records["linkpath"], target = target, target[:_MAX_NAME]
-    if size > _MAX_SIZE:
+    if size > MAX_SIZE:
         records["size"], size = b"%d" % size, 0
     if uid > _MAX_ID:
         records["uid"], uid = b"%d" % uid, 0

@@ -12,6 +12,7 @@ from imagewright.layer.encoder import Encoder, Stored
 from imagewright.layer.packing import MEMBER, PIECE, Packing, trailer
 from imagewright.layer.planned import Sink
 from imagewright.layer.splice import Deflated, fits_at_once, whole
+from imagewright.layer.usual import header_member
 from imagewright.oci.digest import DiffID
 
 VERSION: Final = 1
@@ -41,11 +42,14 @@ class LayerWriter:
 
     def __init__(self, out: Sink, *, encoder: Encoder | None = None) -> None:
         self._tar = DiffIDWriter(out)
-        self._packing = Packing(encoder or Stored(), self._tar.store)
+        encoder = encoder or Stored()
+        self._packing = Packing(encoder, self._tar.store)
+        self._stores = isinstance(encoder, Stored)
         self._stack = ExitStack()
         self._seen: dict[str, tuple[bytes, int, int, int, int] | None] = {}
         self._plain: list[bytes] = []
         self._plain_size = 0
+        self._owed = 0  # zeros that fill the last block of the entry before
 
     def __enter__(self) -> "LayerWriter":
         self._stack.enter_context(self._tar)
@@ -108,6 +112,13 @@ class LayerWriter:
         elif size is None:
             raise TypeError("content in chunks needs its size")
         self._begin(path, None)
+        if (
+            self._stores
+            and isinstance(content, Deflated)
+            and not (uid or gid or mtime or xattrs)
+            and self._usual(path, content, mode)
+        ):
+            return
         self._add(tar.header(path, tar.FILE, mode=mode, size=size, uid=uid, gid=gid, mtime=mtime, xattrs=xattrs))
         if isinstance(content, bytes):
             self._add(content)
@@ -115,7 +126,7 @@ class LayerWriter:
             self._add_deflated(content)
         else:
             self._add_chunks(path, content, size)
-        self._add(tar.padding(size))
+        self._owed = -size % tar.BLOCK
 
     def settle(self) -> None:
         """Wait until all content that was given has been read: only then may its source be closed."""
@@ -150,8 +161,22 @@ class LayerWriter:
                 raise _refused(path, f"lies below {parent!r}, which is not a directory")
         self._seen[path] = attributes
 
+    def _usual(self, path: str, content: Deflated, mode: int) -> bool:
+        """Write a file as nearly all of a wheel are: small enough to be spliced at once, after another one. Else False."""
+        if self._plain_size or self._packing.is_open or _is_plain(content) or not fits_at_once(content):
+            return False
+        made = header_member(self._owed, path.encode(), mode, content.size)
+        if made is None:
+            return False
+        header, member = made
+        self._tar.add(header)
+        stream = self._tar.splice_at_once(content)
+        self._packing.stream(b"".join((member, MEMBER, stream, trailer(content.crc32, content.size))))
+        self._owed = -content.size % tar.BLOCK
+        return True
+
     def _add_deflated(self, content: Deflated) -> None:
-        if content.size <= min(_SMALL, content.compressed_size + _SPLICE_COST):
+        if _is_plain(content):
             self._add(whole(content))
             return
         self._end_member()
@@ -176,6 +201,8 @@ class LayerWriter:
 
     def _add(self, data: bytes) -> None:
         """The tar's next bytes, plain."""
+        if self._owed:
+            data, self._owed = bytes(self._owed) + data, 0
         self._tar.add(data)
         self._plain.append(data)
         self._plain_size += len(data)
@@ -194,6 +221,11 @@ class LayerWriter:
             self._plain, self._plain_size = [], 0
         else:
             self._packing.end()
+
+
+def _is_plain(content: Deflated) -> bool:
+    """Whether splicing it would cost more than it saves."""
+    return content.size <= min(_SMALL, content.compressed_size + _SPLICE_COST)
 
 
 _MISSING = (b"", 0, 0, 0, 0)

@@ -6,19 +6,21 @@ import hashlib
 import io
 import posixpath
 import re
+from typing import NamedTuple
 
 from imagewright.dataclass import dataclass
 from imagewright.packages.pypi.members import file_and_folder
 from imagewright.packages.pypi.members_archive import Archive, Member
+from imagewright.packages.pypi.record_digests import encode_all
 from imagewright.packages.pypi.scripts import commands, is_python_script, with_interpreter
 from imagewright.packages.pypi.wheel import Recorded, Wheel
 from imagewright.packages.target import Target
 
+_QUOTED = re.compile(r"[,\"\r\n]")  # what csv puts into quotes
 _OWN = re.compile(r"pyvenv\.cfg|bin/python[0-9.]*w?|bin")
 
 
-@dataclass(frozen=True, slots=True)
-class InstalledFile:
+class InstalledFile(NamedTuple):
     """A file in the image: ``content`` is the wheel's own member, or bytes. ``recorded`` is None for RECORD alone."""
 
     path: str
@@ -88,20 +90,27 @@ def installed_files(wheel: Wheel, target: Target) -> list[InstalledFile]:
     placement = Placement(target, wheel.distribution, wheel.data)
     launchers = _launchers(wheel, target)
     replaced = {f"{wheel.dist_info}/{name}" for name in ("RECORD", "RECORD.jws", "RECORD.p7s", "INSTALLER")}
+    site_packages, recorded = target.site_packages, wheel.recorded
     files: dict[str, InstalledFile] = {}
     for member in wheel.members:
-        if member.name in replaced:
+        name = member.name
+        if name in replaced:
             continue
-        path = placement.path(wheel.archive, member.name)
+        if not name.startswith(wheel.data):  # nearly all of them
+            path = f"{site_packages}/{name}"
+            if path not in launchers:
+                files[path] = InstalledFile(path, member, 0o755 if member.executable else 0o644, recorded[name])
+            continue
+        path = placement.path(wheel.archive, name)
         if path in launchers:
             continue  # old tools put the launchers that they made into the wheel; pip makes them anew as well
         if path in files:
-            raise wheel.archive.refused(f"two of its files go to {path}", member.name)
-        script = placement.is_script(member.name)
+            raise wheel.archive.refused(f"two of its files go to {path}", name)
+        script = placement.is_script(name)
         rewritten = _rewritten(wheel, member, target) if script else None
         mode = 0o755 if script or member.executable else 0o644
         if rewritten is None:
-            files[path] = InstalledFile(path, member, mode, wheel.recorded[member.name])
+            files[path] = InstalledFile(path, member, mode, recorded[name])
         else:
             files[path] = _made(path, rewritten, mode)
     added = [*launchers.values(), _made(f"{target.site_packages}/{wheel.dist_info}/INSTALLER", b"imagewright\n", 0o644)]
@@ -147,12 +156,18 @@ def _record(files: dict[str, InstalledFile], record: str, target: Target) -> byt
     """
     inside = target.site_packages + "/"
     rows: list[tuple[str, str, str]] = [(record.removeprefix(inside), "", "")]
-    for file in files.values():
+    known = [file.recorded or ("", b"") for file in files.values()]
+    if all(algorithm == "sha256" for algorithm, _ in known):
+        digests = encode_all([digest for _, digest in known])
+    else:
+        digests = [f"{name}={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}" for name, digest in known]
+    for file, digest in zip(files.values(), digests, strict=True):
         path = file.path
         path = path.removeprefix(inside) if path.startswith(inside) else posixpath.relpath(path, target.site_packages)
-        algorithm, digest = file.recorded or ("", b"")
-        encoded = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
-        rows.append((path, f"{algorithm}={encoded}", str(file.size)))
+        rows.append((path, digest, str(file.size)))
+    rows.sort()
+    if not _QUOTED.search("".join([row[0] for row in rows])):
+        return "".join([f"{path},{digest},{size}\n" for path, digest, size in rows]).encode()
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(sorted(rows))
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 from typing import Final
 
 from imagewright.packages.pypi.members_archive import Archive, Member
@@ -13,6 +14,7 @@ MAX_RATIO: Final = 200
 _DEFLATE_RATIO = 1032  # what deflate can do at most: a member that claims more lies
 
 _LOCAL = struct.Struct("<4sHHHHHLLLHH")
+_HEADER = attrgetter("header")
 
 
 def read_members(archive: Archive) -> list[Member]:
@@ -28,10 +30,10 @@ def read_members(archive: Archive) -> list[Member]:
         RefusedArchive: A rule is broken.
     """
     entries, start = read_directory(archive)
-    entries.sort(key=lambda entry: entry.header)
+    entries.sort(key=_HEADER)
     _check_names(archive, entries)
     _check_sizes(archive, entries)
-    ends = [entry.header for entry in entries[1:]] + [start]
+    ends = [*map(_HEADER, entries[1:]), start]
     if entries[0].header != 0:
         raise archive.refused("there are bytes before its first member")
     return [
@@ -88,6 +90,14 @@ def _check_local(archive: Archive, entry: Entry, end: int) -> Member:
     if entry.header + _LOCAL.size + name_size > end:
         raise archive.refused("members overlap", entry.name)
     data = archive.read_at(entry.header, _LOCAL.size + name_size)
+    offset = entry.header + _LOCAL.size + name_size
+    if (
+        data[6:30] == entry.local
+        and data[:4] == b"PK\3\4"
+        and data[30:] == entry.raw_name
+        and offset + entry.compressed_size == end
+    ):
+        return entry.member(offset)  # the usual: all is the same, and the next member follows at once
     signature, _, flags, method, _, _, crc, compressed_size, size, local_name_size, extra_size = _LOCAL.unpack_from(
         data
     )

@@ -5,18 +5,17 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from imagewright.dataclass import dataclass
 from imagewright.errors import BuildError
 from imagewright.layer.splice import BrokenStream, Deflated, crc32, pieces, whole
 
 _CHUNK = 1 << 18
 _WINDOW = 1 << 16
-_SMALL = 1 << 14
+_SMALL = 1 << 13
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A file in the archive. ``offset`` is its content's; sizes in bytes."""
 
     name: str
@@ -62,7 +61,8 @@ class Archive:
         start, window = self._window
         if start <= offset and offset + size <= start + len(window):
             return window[offset - start : offset - start + size]
-        data = os.pread(self._file, max(size, _WINDOW) if size <= _SMALL else size, offset)
+        near = offset - start - len(window) < _WINDOW  # else what lies behind it is likely to be passed over as well
+        data = os.pread(self._file, max(size, _WINDOW if near else _SMALL) if size <= _SMALL else size, offset)
         if len(data) < size:
             raise self.refused("it ends early")
         if len(data) == size:

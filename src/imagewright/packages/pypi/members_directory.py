@@ -3,14 +3,13 @@
 import re
 import stat
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
-from imagewright.dataclass import dataclass
 from imagewright.packages.pypi.members_archive import Archive, Member
 
 MAX_MEMBERS: Final = 200_000
 
-_CENTRAL = struct.Struct("<4sHHHHHHLLLHHHHHLL")
+_CENTRAL = struct.Struct("<4s4xHH4xLLLHHHH2xLL")
 _LENGTHS = struct.Struct("<HHH")
 _END = struct.Struct("<4sHHHHLLH")
 _END64 = struct.Struct("<4sQHHLLQQQQ")
@@ -26,9 +25,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-@dataclass(slots=True)
-class Entry:
-    """A line of the central directory."""
+class Entry(NamedTuple):
+    """A line of the central directory.
+
+    ``local`` is what the local header of a plain one says from its flags to the sizes of its name and extra field, else empty.
+    """
 
     raw_name: bytes
     name: str
@@ -39,6 +40,7 @@ class Entry:
     size: int
     header: int
     mode: int
+    local: bytes
 
     @property
     def is_directory(self) -> bool:
@@ -116,22 +118,34 @@ def _read_entries(archive: Archive, count: int, start: int, size: int) -> list[E
 
 def _read_entry(archive: Archive, data: bytes, at: int) -> tuple[Entry, int]:
     """The entry at ``at``, and where the next one is."""
-    if at + _CENTRAL.size > len(data) or data[at : at + 4] != b"PK\1\2":
+    start = at + _CENTRAL.size
+    if start > len(data) or data[at : at + 4] != b"PK\1\2":
         raise archive.refused("its central directory has fewer entries than it says")
-    fields = _CENTRAL.unpack_from(data, at)
-    flags, method, crc, compressed_size, full_size = fields[3], fields[4], fields[7], fields[8], fields[9]
-    name_size, extra_size, comment_size, disk, attributes, header = *fields[10:14], *fields[15:17]
-    at += _CENTRAL.size
-    raw_name, extra = data[at : at + name_size], data[at + name_size : at + name_size + extra_size]
-    at += name_size + extra_size + comment_size
+    (
+        _, flags, method, crc, compressed_size, full_size, name_size, extra_size, comment_size, disk, attributes, header,
+    ) = _CENTRAL.unpack_from(data, at)  # fmt: skip
+    raw_name = data[start : start + name_size]
+    local = b"" if flags & DESCRIPTOR else data[at + 8 : at + 32]
+    at = start + name_size + extra_size + comment_size
+    mode = attributes >> 16
+    if (
+        not extra_size
+        and not disk
+        and method == _DEFLATED
+        and not flags & ~_KNOWN_FLAGS
+        and mode >> 12 in _REGULAR
+        and max(compressed_size, full_size, header) < 0xFFFFFFFF
+        and (name := _plain_name(raw_name))
+    ):
+        return Entry(raw_name, name, flags, method, crc, compressed_size, full_size, header, mode, local), at
     name = _name(archive, raw_name, flags)
+    extra = data[start + name_size : start + name_size + extra_size]
     if extra or 0xFFFFFFFF in (compressed_size, full_size, header):
         full_size, compressed_size, header = long_numbers(archive, name, extra, full_size, compressed_size, header)
     if disk:
         raise archive.refused("it says that it is a part of several archives", name)
-    mode = attributes >> 16
     _check_kind(archive, name, flags, method, mode, compressed_size, full_size)
-    return Entry(raw_name, name, flags, method, crc, compressed_size, full_size, header, mode), at
+    return Entry(raw_name, name, flags, method, crc, compressed_size, full_size, header, mode, b""), at
 
 
 def list_names(archive: Archive) -> dict[str, int]:
@@ -155,6 +169,30 @@ def read_entry(archive: Archive, at: int) -> Entry:
     """The one entry that `list_names` found at ``at``."""
     _, start, size = _read_end(archive)
     return _read_entry(archive, archive.read_at(start, size), at)[0]
+
+
+def _plain_name(raw: bytes) -> str:
+    """The name of a file that breaks no rule at first sight, as nearly all do; "" when `_name` has to decide."""
+    name = raw.decode("ascii", "replace")
+    return (
+        name
+        if (
+            len(raw) <= 100
+            and raw.isascii()
+            and name.isprintable()
+            and "/." not in name
+            and "//" not in name
+            and ":" not in name
+            and "\\" not in name
+            and name[:1] not in _NO_FIRST
+            and name[-1:] != "/"
+        )
+        else ""
+    )
+
+
+_NO_FIRST = frozenset(("", ".", "/"))
+_REGULAR = frozenset((0, stat.S_IFREG >> 12))
 
 
 def _name(archive: Archive, raw: bytes, flags: int) -> str:

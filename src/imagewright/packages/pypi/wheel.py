@@ -15,6 +15,7 @@ from packaging.version import InvalidVersion, Version
 from imagewright.dataclass import dataclass
 from imagewright.packages.pypi.members import read_members
 from imagewright.packages.pypi.members_archive import Archive, Member, RefusedArchive, open_archive
+from imagewright.packages.pypi.record_digests import decode_all
 
 Recorded = tuple[str, bytes]
 """A hashlib algorithm and the digest of a file's content."""
@@ -122,6 +123,8 @@ def _read_record(archive: Archive, dist_info: str, members: dict[str, Member]) -
     except (UnicodeDecodeError, csv.Error) as error:
         raise _bad_record(archive, f"it cannot be read ({error})") from error
     unrecorded = _records(dist_info)
+    if (usual := _usual_record(rows, members, unrecorded)) is not None:
+        return usual
     recorded: dict[str, Recorded] = {}
     listed: set[str] = set()
     for row in rows:
@@ -145,6 +148,24 @@ def _read_record(archive: Archive, dist_info: str, members: dict[str, Member]) -
     if forgotten:
         raise _bad_record(archive, "it does not list a file", min(forgotten))
     return recorded
+
+
+def _usual_record(
+    rows: list[list[str]], members: dict[str, Member], unrecorded: frozenset[str]
+) -> dict[str, Recorded] | None:
+    """What a RECORD says that breaks no rule and has all by sha256, as nearly all do; None when each line has to be looked at."""
+    if not all(len(row) == 3 for row in rows):
+        return None
+    listed = [row for row in rows if row[0] not in unrecorded]
+    names = [row[0] for row in listed]
+    if len({row[0] for row in rows}) != len(rows) or members.keys() - unrecorded != set(names):
+        return None
+    if any(row[1] or row[0] not in members for row in rows if row[0] in unrecorded):
+        return None
+    if any(size != str(members[name].size) for name, _, size in listed):
+        return None
+    digests = decode_all([row[1] for row in listed])
+    return None if digests is None else {name: ("sha256", digest) for name, digest in zip(names, digests, strict=True)}
 
 
 def _digest(archive: Archive, name: str, text: str) -> Recorded:
