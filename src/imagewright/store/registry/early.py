@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from imagewright.errors import CredentialsError, IntegrityError, NetworkError
 from imagewright.oci.descriptor import Descriptor
 from imagewright.parallel import beside
-from imagewright.store.ingest import CHUNK, Ingest
+from imagewright.store.ingest import Ingest
 from imagewright.store.registry.repository import Repository
 
+PIECE = 1 << 20  # each costs some turns of the interpreter, which the writer of the blob wants as well
 WORTH_ASKING = 4 << 20
 """Bytes left to send when the blob is whole from which on a HEAD request is made first: it may be there already."""
 
@@ -90,7 +91,7 @@ class EarlyUpload:
                 left = self._written - self._sent
             if not left:
                 return
-            chunk = os.pread(self._file, min(CHUNK, left), self._sent)
+            chunk = os.pread(self._file, min(PIECE, left), self._sent)
             self._sent += len(chunk)
             yield chunk
 
