@@ -4,14 +4,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
-from imagewright.build.base.choose import Chosen, choose
-from imagewright.build.base.interpreters import Distribution
-from imagewright.build.base.learn import tree_of
 from imagewright.build.base.locked import LockedImage
-from imagewright.build.base.opened import open_locked, open_tag
 from imagewright.build.container_config import config_of
 from imagewright.build.destination import target_reference
 from imagewright.build.inputs import mirrors
@@ -31,6 +28,12 @@ from imagewright.packages.pypi.locked import LockedWheel
 from imagewright.spec import ImageSpec
 from imagewright.spec.image_spec import DEFAULT_PYTHON
 
+if TYPE_CHECKING:  # 6 ms that the default base does not pay
+    from imagewright.build.base.choose import Chosen
+    from imagewright.build.base.interpreters import Distribution
+    from imagewright.store.images import ReadImage
+    from imagewright.store.protocol import BlobSource
+
 DEBIAN_KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -42,7 +45,7 @@ class Below:
     """
 
     base: LockedBase | LockedImage | LockedSpec
-    installed: tuple[Distribution, ...] = ()
+    installed: "tuple[Distribution, ...]" = ()
     extends: frozenset[str] = frozenset()
 
     @property
@@ -101,15 +104,27 @@ def kept_base(spec: ImageSpec, lock: Lock, session: Session) -> Below:
 
 
 def _image(spec: ImageSpec, platform: Platform, session: Session) -> Below:
+    from imagewright.build.base.opened import open_tag
+
     started = time.monotonic()
     name = str(spec.base_image)
     source, image = open_tag(spec, platform, session)
     keep = not target_reference(spec, session).registry
-    tree, read = tree_of(image, source, session, name=name, keep=keep)
-    chosen = choose(spec, image, tree)
+    chosen, read = _chosen(spec, image, source, session, name=name, keep=keep)
     seconds = time.monotonic() - started
     session.listen(BaseReady(spec.name, name, "read" if read else "remembered", seconds))
     return Below(chosen.locked, chosen.present, _extends(chosen))
+
+
+def _chosen(
+    spec: ImageSpec, image: "ReadImage", source: "BlobSource", session: Session, *, name: str, keep: bool
+) -> "tuple[Chosen, int]":
+    """What is used of an image, and how many of its layers had to be read for it."""
+    from imagewright.build.base.choose import choose
+    from imagewright.build.base.learn import tree_of
+
+    tree, read = tree_of(image, source, session, name=name, keep=keep)
+    return choose(spec, image, tree), read
 
 
 def env_below(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, session: Session) -> Mapping[str, str]:
@@ -118,6 +133,8 @@ def env_below(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, sess
         case LockedBase():
             return {}
         case LockedImage():
+            from imagewright.build.base.opened import open_locked
+
             return open_locked(spec, base, session)[1].config.env
         case LockedSpec():
             assert isinstance(spec.base_image, ImageSpec)
@@ -125,8 +142,10 @@ def env_below(spec: ImageSpec, base: LockedBase | LockedImage | LockedSpec, sess
             return config_of(spec.base_image, base.lock.target, ImageConfig(base.lock.target.platform, below)).env
 
 
-def _installed(spec: ImageSpec, lock: Lock, session: Session) -> tuple[tuple[Distribution, ...], frozenset[str]]:
+def _installed(spec: ImageSpec, lock: Lock, session: Session) -> "tuple[tuple[Distribution, ...], frozenset[str]]":
     """What the image of a lock has, and which of it is in the environment that another one extends."""
+    from imagewright.build.base.interpreters import Distribution
+
     found: dict[str, Distribution] = {}
     extends: frozenset[str] = frozenset()
     match lock.base:
@@ -135,9 +154,10 @@ def _installed(spec: ImageSpec, lock: Lock, session: Session) -> tuple[tuple[Dis
             below, extends = _installed(spec.base_image, lock.base.lock, session)
             found.update((one.name, one) for one in below)
         case LockedImage():
+            from imagewright.build.base.opened import open_locked
+
             source, image = open_locked(spec, lock.base, session)
-            tree, _ = tree_of(image, source, session, name=lock.base.reference, keep=False)
-            chosen = choose(spec, image, tree)
+            chosen, _ = _chosen(spec, image, source, session, name=lock.base.reference, keep=False)
             found.update((one.name, one) for one in chosen.present)
             extends = _extends(chosen)
         case LockedBase():
@@ -146,7 +166,7 @@ def _installed(spec: ImageSpec, lock: Lock, session: Session) -> tuple[tuple[Dis
     return tuple(found.values()), extends | {wheel.name for wheel in lock.wheels}
 
 
-def _extends(chosen: Chosen) -> frozenset[str]:
+def _extends(chosen: "Chosen") -> frozenset[str]:
     """What lies in the environment of an image of ours; the system's packages can be hidden."""
     return frozenset(one.name for one in chosen.present if one.own) if chosen.locked.extends else frozenset()
 

@@ -15,7 +15,6 @@ from imagewright.packages.pypi.built import BuiltWheels, WheelBuilder
 from imagewright.packages.pypi.find_links import Known
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
-from imagewright.packages.pypi.poetry_lock import read_poetry_lock
 from imagewright.packages.pypi.project import Sources, project_itself, project_sources, read_project
 from imagewright.packages.pypi.project_source_requirements import project_source_requirements
 from imagewright.packages.pypi.pylock import ChosenWheel, Pin, choose_wheels, pin_wheels, write_lock
@@ -157,6 +156,8 @@ def _lines_with_wheels(file: Path, request: Request, asking: Asking) -> str:
 
 
 def _poetry(request: Request, extra: ExtraArgs, asking: Asking) -> Found:
+    from imagewright.packages.pypi.poetry_lock import read_poetry_lock
+
     with _placed(request):
         pins = read_poetry_lock(request, extra.selection)
     if not pins.requirements:

@@ -6,22 +6,17 @@ from dataclasses import field
 from pathlib import Path
 
 from imagewright.dataclass import dataclass
-from imagewright.errors import ImagewrightError, Where
+from imagewright.errors import Where
 from imagewright.packages.pypi.allowed import Allowed
 from imagewright.packages.pypi.built import BuiltWheels
 from imagewright.packages.pypi.find_links import Known, with_digests
-from imagewright.packages.pypi.find_sdist import find_sdist
-from imagewright.packages.pypi.indexes import Indexes, configure_indexes
+from imagewright.packages.pypi.indexes import configure_indexes
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.project import Sources
 from imagewright.packages.pypi.pylock_tags import holds
 from imagewright.packages.pypi.request import Request, place
 from imagewright.packages.pypi.request_extra_args import ExtraArgs
 from imagewright.packages.pypi.resolve_default_index import default_index_config
-from imagewright.packages.pypi.resolve_errors import explain, where_of
-from imagewright.packages.pypi.resolve_errors_network import explain_network
-from imagewright.packages.pypi.resolve_other_wheels import other_wheels
-from imagewright.packages.pypi.resolve_said import read_said
 from imagewright.packages.pypi.resolve_uv import Compiled, Uv, run_uv
 from imagewright.packages.pypi.selection import Selection
 from imagewright.packages.pypi.source import Source
@@ -114,11 +109,13 @@ def compile_wheels(
         )
 
     compiled = asked()
-    while compiled.status != 0 and _built_more(compiled.said, request, asking, arguments, indexes):
-        compiled = asked()
     if compiled.status != 0:
-        failed = _explained(compiled, request, uv, indexes, arguments)
-        raise _with_fixed(_with_forbidden(failed, built), compiled.said, asking.fixed)
+        from imagewright.packages.pypi.resolve_failed import built_more, explained  # 8 ms for what is seldom wanted
+
+        while compiled.status != 0 and built_more(compiled.said, request, asking, arguments, indexes):
+            compiled = asked()
+        if compiled.status != 0:
+            raise explained(compiled, request, asking, indexes, arguments)
     notes = (f"pip's settings are passed on to uv: {'; '.join(indexes.notes)}",) if indexes.notes else ()
     return Found(compiled.text, compiled.directory, allowed=allowed or {}, every_hash=every_hash, notes=notes)
 
@@ -131,42 +128,6 @@ def with_wheel(text: str, folder: Path, request: Request, asking: Asking, where:
     return asking.built.requirement(wanted, where, named=text) if holds(wanted.marker, request.target) else ""
 
 
-def _built_more(said: str, request: Request, asking: Asking, arguments: Sequence[str], indexes: Indexes) -> bool:
-    """Build wheels of what has none for the target, by what uv said; whether there is a new one.
-
-    Wheels are preferred, as by pip's --prefer-binary: this comes after no resolution was found with wheels alone.
-    """
-    before = len(asking.built)
-    facts = read_said(said)
-    for term in facts.without_wheel:
-        if not asking.built.may(term.name):
-            continue
-        source = find_sdist(term, facts, request, asking.uv, arguments, indexes.environment)
-        if source is not None and not asking.built.has(source.name, source.version):
-            asking.built.add(source, where_of(request, term.name))
-    return len(asking.built) > before
-
-
-def _with_forbidden(error: ImagewrightError, built: BuiltWheels) -> ImagewrightError:
-    """Say who forbids to build what has no wheel."""
-    forbidden_by = built.forbids(error.what.partition(" ")[0])
-    if error.code == "IW203" and forbidden_by:
-        error.why = (*error.why, f"{forbidden_by} allows wheels only")
-        error.fix = (f"without {forbidden_by} it is built", *error.fix)
-    return error
-
-
-def _explained(
-    compiled: Compiled, request: Request, uv: Uv, indexes: Indexes, arguments: list[str]
-) -> ImagewrightError:
-    plain = [argument for argument in arguments if not argument.startswith(("--extra=", "--all-extras", "--group="))]
-    return explain_network(compiled.said, request, indexes.logins, uv.environ) or explain(
-        compiled.said,
-        request,
-        other_wheels=lambda requirement: other_wheels(requirement, request, uv, plain, indexes.environment),
-    )
-
-
 def _preferences(present: Sequence[tuple[str, str]]) -> str:
     """A lock of these versions and of nothing else about them, which uv prefers."""
     rows = "".join(f'[[packages]]\nname = "{name}"\nversion = "{version}"\n' for name, version in _valid(present))
@@ -176,15 +137,3 @@ def _preferences(present: Sequence[tuple[str, str]]) -> str:
 def _valid(present: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Those with versions that uv can read; it would refuse the whole lock for another one."""
     return [(name, version) for name, version in present if _VERSION.fullmatch(version)]
-
-
-def _with_fixed(error: ImagewrightError, said: str, fixed: Sequence[tuple[str, str]]) -> ImagewrightError:
-    """Say which of the base image's versions stand in the way."""
-    named = [f"{name} {version}" for name, version in fixed if re.search(rf"\b{re.escape(name)}\b", said)]
-    if error.code == "IW202" and named:
-        error.why = (*error.why, f"there already is {', '.join(named[:4])}, in the environment that wheels go into")
-        error.fix = (
-            *error.fix,
-            "or ask for that version where it comes from: the base image's ImageSpec, or conda_packages",
-        )
-    return error

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from os.path import normpath
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
-from urllib.request import url2pathname
 
 from imagewright.dataclass import dataclass
 from imagewright.errors import LockError, SpecError, Where
@@ -67,7 +66,7 @@ def source_requirement(
     elif "://" in place and not place.startswith("file://"):
         source = Source("sdist", _without_login(place), _digest(values), login_url=place)
     else:
-        local = url2pathname(urlsplit(place).path) if place.startswith("file:") else place
+        local = unquote(urlsplit(place).path) if place.startswith("file:") else place
         source = local_source(Path(normpath(folder / local)), root)
     called = Source(
         source.kind, source.url, source.digest, source.revision,
