@@ -62,6 +62,10 @@ def publish(
         workshop.compiler.check()
     if workshop.steps is not None:
         workshop.steps.check(plan.name, [planned for planned in missing if isinstance(planned, Step)])
+    if missing:
+        from imagewright.allocator import keep_freed_memory  # 2 ms, for ctypes
+
+        keep_freed_memory()
     with quick_switches():
         carried, image = Carrier(plan, workshop, pusher, known, offered, image_of, check).run()
     layers = [one.layer for one in carried]
