@@ -19,11 +19,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import date
 from pathlib import Path
 
-from meter import Registry, Traffic, Usage, run
+from meter import Registry, Traffic, Usage, read_through, run
 from meter_report import Measured, table
 from ours import HERE, Ours, compile_ourselves, least, local_wheels, machine, say
 from peers import Buildah, Peer, peer, write_source
 from workloads import WORKLOADS, Workload
+
+from imagewright.testing.debian import SUITE
 
 METER = HERE / "meter.py"
 NO_OP_RUNS = 11
@@ -109,7 +111,6 @@ class Bench:
         write_source(self.ours.folder / "app", f"round {number}")
         for side in sides if number % 2 else reversed(sides):
             self.registry.put_back(workload.after or "base")
-            os.sync()  # ours syncs the file system at its end, and must not pay for what the peer has left there
             side(workload)
         if workload.is_new:
             self.registry.put_back("base")
@@ -123,6 +124,7 @@ class Bench:
         else:
             self.ours.put_back(workload.after or "base")
         file = self.ours.write(workload.name, workload.fields())
+        _settle(self.ours.caches)
         with self.registry.count() as counted:
             command, place = self.ours.command(file), file.parent
             usage = run(command, environ=self.ours.environ_for(workload), cwd=place, watch=watch)
@@ -136,6 +138,7 @@ class Bench:
         command = self.theirs.prepare(workload, self.ours.folder / "app")
         if workload.empty:
             self.theirs.forget_builds()
+        _settle(self.theirs.caches)
         with self.registry.count() as counted:
             usage = run(command, environ=os.environ, watch=watch)
         if watch is None:
@@ -147,9 +150,20 @@ class Bench:
         assert self.buildah is not None
         assert self.theirs is not None
         command = self.buildah.prepare(workload, self.theirs, self.ours.folder / "app", "measured")
+        _settle(self.buildah.caches)
         usage = run(command, environ=os.environ)
         self._of(workload.name).others.setdefault(self.buildah.version(), []).append(usage)
         self.buildah.forget("measured")
+
+    def unproven(self, workload: Workload) -> None:
+        """One measurement of our side with wheels that no layer was made of before; comes after the rounds, in which they are known."""
+        self.registry.put_back("base")
+        self.ours.put_back("base")
+        self.ours.forget_proofs()
+        command = self.ours.command(self.ours.write(workload.name, workload.fields()))
+        _settle(self.ours.caches)
+        usage = run(command, environ=self.ours.environ_for(workload), cwd=self.ours.folder / "app")
+        self._of(workload.name).unproven.append(usage)
 
     def look_closer(self, workload: Workload) -> None:
         """Further runs that are not timed: the memory of each side, ours in parts, the peer without bytecode."""
@@ -210,6 +224,13 @@ class Bench:
         return self.measured.setdefault(name, Measured(our_traffic=Traffic(), their_traffic=Traffic()))
 
 
+def _settle(caches: Sequence[Path]) -> None:
+    """Let a side begin with its caches in memory, as the floor finds the wheels that were just used, and with nothing left to
+    write: ours syncs the file system at its end, and must not pay for what was put back or left there."""
+    read_through(*caches)
+    os.sync()
+
+
 def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
     """Prepare both sides, run the rounds, and look closer once."""
     work: Path = arguments.work.absolute()
@@ -229,7 +250,7 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
             say("preparing the peer: flytekit, dockerd, base image")
             archive = work / "base.tar"
             bench.export_base(archive)
-            bench.theirs = stack.enter_context(peer(work / "peer", registry.place, archive, wheels))
+            bench.theirs = stack.enter_context(peer(work / "peer", registry.place, archive, wheels, arguments.docker))
             facts["peer"] = bench.theirs.version()
             if shutil.which("buildah") and not arguments.no_buildah:
                 bench.buildah = Buildah(work / "buildah", registry.place, wheels)
@@ -242,6 +263,8 @@ def measure(arguments: argparse.Namespace) -> tuple[Bench, dict[str, object]]:
             for workload in workloads:
                 say(f"round {number} of {arguments.rounds}: {workload.name}")
                 bench.round(workload, number)
+        for workload in [one for one in workloads if one.is_new] * arguments.rounds:
+            bench.unproven(workload)
         for workload in workloads:
             say(f"memory and parts: {workload.name}")
             bench.look_closer(workload)
@@ -265,6 +288,9 @@ def main() -> int:
     parser.add_argument(
         "--no-buildah", action="store_true", help="leave out what Debian's buildah makes of the Dockerfiles"
     )
+    parser.add_argument(
+        "--docker", metavar="SUITE", default=SUITE, help="the suite of Debian whose dockerd is measured"
+    )
     parser.add_argument("--work", type=Path, default=HERE.parent / ".benchmarks", help="folder for all that is made")
     parser.add_argument("--results", type=Path, default=HERE / "results", help="folder for the figures")
     arguments = parser.parse_args()
@@ -272,7 +298,8 @@ def main() -> int:
     text = table(bench.measured, WORKLOADS, facts, arguments.rounds)
     print(text)
     arguments.results.mkdir(parents=True, exist_ok=True)
-    name = arguments.results / f"{date.today().isoformat()}-build"
+    which = "" if arguments.docker == SUITE else f"-docker-of-{arguments.docker}"
+    name = arguments.results / f"{date.today().isoformat()}-build{which}"
     name.with_suffix(".md").write_text(text + "\n")
     raw = {"machine": facts, "measured": {key: asdict(value) for key, value in bench.measured.items()}}
     name.with_suffix(".json").write_text(json.dumps(raw, indent=1, default=str) + "\n")

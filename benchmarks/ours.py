@@ -36,6 +36,12 @@ class Ours:
         """The cache that a build uses."""
         return self.folder / "cache"
 
+    @property
+    def caches(self) -> tuple[Path, ...]:
+        """What is in memory where somebody works: downloads, layers, and the program."""
+        program = (Path(imagewright.__path__[0]), Path(sys.prefix))
+        return (self.folder / "downloads", self.folder / "kept", *((self.wheels,) if self.wheels else ()), *program)
+
     def environ(self) -> dict[str, str]:
         """The environment: no configuration of pip but the folder of wheels, which the other side has as well."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("IMAGEWRIGHT_", "PIP_"))}
@@ -72,6 +78,10 @@ class Ours:
             (self.folder / "downloads" / part).mkdir(parents=True, exist_ok=True)
             if not (self.cache / part).exists():
                 (self.cache / part).symlink_to(self.folder / "downloads" / part)
+
+    def forget_proofs(self) -> None:
+        """Have read no wheel before."""
+        shutil.rmtree(self.cache / "files" / "proven", ignore_errors=True)
 
     def keep(self, name: str) -> None:
         """Remember the cache as it is."""

@@ -1,4 +1,4 @@
-"""The other side: the Dockerfile that flytekit's default builder writes, on the newest dockerd that Debian has.
+"""The other side: the Dockerfile that flytekit's default builder writes, on the newest dockerd that Debian has, or another suite's.
 
 What differs from what flytekit would do, each in the peer's favour or needed without the internet's registries:
 - the ``#syntax=`` line is left out: BuildKit's own frontend reads it, where flytekit's would be pulled from a registry;
@@ -49,10 +49,10 @@ print(ImageSpec(**json.loads(sys.argv[1])).exist())
 """
 
 
-def docker_programs(folder: Path) -> Path | None:
-    """The folder of the newest dockerd that Debian has, or None when it cannot be had or run here."""
+def docker_programs(folder: Path, suite: str) -> Path | None:
+    """The folder of the dockerd of a suite of Debian, or None when it cannot be had or run here."""
     try:
-        root = programs(PACKAGES, folder)
+        root = programs(PACKAGES, folder, suite=suite)
         runc = root / "usr/sbin/runc"
         if (
             runc.exists()
@@ -61,7 +61,7 @@ def docker_programs(folder: Path) -> Path | None:
             runc.unlink()  # it wants a newer C library than this machine has: the installed one does as well
         output_of(str(root / "usr/sbin/dockerd"), "--version")
     except (ImagewrightError, OSError, RuntimeError, subprocess.TimeoutExpired) as error:
-        print(f"note: Debian's newest dockerd cannot be had, the installed one is used: {error}", file=sys.stderr)
+        print(f"note: the dockerd of {suite} cannot be had, the installed one is used: {error}", file=sys.stderr)
         return None
     return root
 
@@ -80,6 +80,11 @@ class Peer:
         """The process id of dockerd; all that it starts is below it."""
         host = self.docker.command[1].removeprefix("--host=unix://")
         return int(Path(host).with_name("pid").read_text())
+
+    @property
+    def caches(self) -> tuple[Path, ...]:
+        """All that the daemon keeps: its images, its layers, and what its builds have in cache mounts."""
+        return (Path(self.docker.command[1].removeprefix("--host=unix://")).with_name("data"),)
 
     def version(self) -> str:
         """What is measured."""
@@ -152,14 +157,14 @@ class Peer:
 
 
 @contextmanager
-def peer(folder: Path, registry: str, base: Path, wheels: Path | None) -> Iterator[Peer]:
-    """The peer, while the body runs: flytekit in an environment of its own, dockerd with the base image loaded."""
+def peer(folder: Path, registry: str, base: Path, wheels: Path | None, suite: str) -> Iterator[Peer]:
+    """The peer, while the body runs: flytekit in an environment of its own, a suite's dockerd with the base image loaded."""
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "venv/ready").exists():
         output_of(sys.executable, "-m", "venv", "--clear", str(folder / "venv"), timeout_seconds=300)
         output_of(str(folder / "venv/bin/pip"), "install", "--quiet", FLYTEKIT, timeout_seconds=900)
         (folder / "venv/ready").touch()
-    root = docker_programs(folder / "debian")
+    root = docker_programs(folder / "debian", suite)
     if root is not None:
         config = folder / "docker-config"
         config.mkdir(exist_ok=True)
@@ -283,6 +288,11 @@ class Buildah:
             "-ec",
             f"export TMPDIR={self._scratch}; {build}; {line} push --quiet --tls-verify=false {name} docker://{self.registry}/buildah/bench:{tag}",
         ]
+
+    @property
+    def caches(self) -> tuple[Path, ...]:
+        """Its storage, and its cache mounts."""
+        return (self.folder,)
 
     @property
     def _scratch(self) -> Path:

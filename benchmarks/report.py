@@ -83,6 +83,11 @@ class Workload:
         return _median(least), _median(ratios)
 
     @property
+    def unproven(self) -> float:
+        """Our seconds where no layer was made of its wheels before, or 0."""
+        return _median([one["wall"] for one in self._figures.get("unproven", [])])
+
+    @property
     def others(self) -> list[str]:
         """Further sides."""
         return list(self._figures["others"])
@@ -158,6 +163,7 @@ def long_table(workloads: Sequence[Workload]) -> list[str]:
         )
     floors = [
         f"{one.title.removeprefix('a new image: ')}: {seconds(one.least[0])}, and imagewright takes {one.least[1]:.2f} times that"
+        + (f" ({seconds(one.unproven)} where no layer was made of them before)" if one.unproven else "")
         for one in workloads
         if one.least[0]
     ]
