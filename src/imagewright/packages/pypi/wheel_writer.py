@@ -51,7 +51,7 @@ def _add(
 ) -> bool:
     """Whether all of its files were looked at.
 
-    A wheel that was proven before is not held against its RECORD once more: a third of the work. Sizes and CRCs still are.
+    A wheel that was proven before is not held against its RECORD once more, which is a sixth of the work. Sizes and CRCs are still compared.
     """
     path = inputs.path(locked.file)
     proven = not allow_bad_record and inputs.is_proven(locked.file, RULES)
