@@ -14,7 +14,7 @@ from imagewright.oci import media_types
 from imagewright.store.copy import copy_image
 from imagewright.store.layout import Layout
 from imagewright.store.memory import MemoryStore
-from imagewright.store.registry.early import early_upload
+from imagewright.store.registry.early import WORTH_ASKING, early_upload
 from imagewright.store.registry.keychain import Keychain
 from imagewright.store.registry.repository import Repository
 from imagewright.testing.engines import missing, output_of
@@ -136,15 +136,18 @@ def test_processes_push_the_same_image_at_once(registry_place: str, tmp_path: Pa
         assert [process.returncode for process in running] == [0] * 4, said
 
 
-def test_a_layer_is_sent_while_it_is_written(registry_place: str, tmp_path: Path) -> None:
-    """In one part whose end is not known when it begins, as `docker push` sends its layers."""
-    data = os.urandom(5 << 20)
+@pytest.mark.parametrize(("size", "pieces"), [(0, 0), (5 << 20, 1), (80 << 20, 2)])
+def test_a_layer_is_sent_while_it_is_written(registry_place: str, tmp_path: Path, size: int, pieces: int) -> None:
+    """docker-registry takes it in pieces: POST, a PATCH for each of at most 64 MiB, and PUT with what it is."""
+    data = os.urandom(size)
     with Transport() as transport:
         repository = Repository(registry_place, "against/early", transport)
         with Layout(tmp_path).ingest() as blob, early_upload(repository, blob) as upload:
             upload.write(data)
             descriptor = blob.commit(media_types.LAYER_GZIP)
             sent = upload.finish(descriptor)
+        requests = transport.traffic.requests - (size > WORTH_ASKING)
 
+        assert requests == 2 + pieces
         assert sent
         assert b"".join(Repository(registry_place, "against/early", transport).fetch(descriptor)) == data

@@ -33,7 +33,7 @@ class Contents:
     With ``separate`` a blob or manifest belongs to the repositories that it was pushed to or mounted in; else to all. ``mounts`` is
     "yes", "no" (202: an upload was begun instead) or "lies" (201, and nothing is there). Without ``ranges`` parts of
     blobs cannot be had, without ``resumes`` an upload that broke off is forgotten, without ``referrers`` there is no such
-    page. ``most_bytes`` is the largest body that it takes, ``most_tags`` how many it lists at once. ``repositories``, if not None, are the only ones there are.
+    page. With ``pieces`` its uploads have addresses like those of docker's own, which takes them in pieces. ``most_bytes`` is the largest body that it takes, ``most_tags`` how many it lists at once. ``repositories``, if not None, are the only ones there are.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Contents:
         ranges: bool = True,
         resumes: bool = True,
         referrers: bool = True,
+        pieces: bool = False,
         most_bytes: int | None = None,
         repositories: set[str] | None = None,
         most_tags: int = 1000,
@@ -55,6 +56,7 @@ class Contents:
         self.auth, self.reads, self.writes, self.expires_in = auth, reads, writes, expires_in
         self.separate, self.mounts, self.ranges, self.resumes = separate, mounts, ranges, resumes
         self.referrers, self.most_bytes, self.repositories = referrers, most_bytes, repositories
+        self.upload_state = "_state=x" if pieces else "state=x"
         self.most_tags = most_tags
         self.fault: Callable[[str, str], Fault | None] = lambda method, path: None
         self.requests: list[tuple[str, str]] = []

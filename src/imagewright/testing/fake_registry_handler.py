@@ -156,11 +156,11 @@ class Handler(BaseHTTPRequestHandler):
                 return 201, {"Location": f"/v2/{repository}/blobs/{mounted}"}, b""
             name = str(uuid.uuid4())
             state.uploads[name] = bytearray()
-            return 202, {"Location": f"{here}{name}?state=x"}, b""
+            return 202, {"Location": f"{here}{name}?{state.upload_state}"}, b""
         kept = state.uploads.get(name)
         if kept is None:
             return _error(404, "BLOB_UPLOAD_UNKNOWN", "no such upload")
-        status = {"Location": f"{here}?state=x", "Range": f"0-{max(len(kept) - 1, 0)}"}
+        status = {"Location": f"{here}?{state.upload_state}", "Range": f"0-{max(len(kept) - 1, 0)}"}
         if self.command == "GET":
             return 204, status, b""
         begin = re.match(r"(?:bytes )?(\d+)-", self.headers.get("Content-Range", f"{len(kept)}-"))

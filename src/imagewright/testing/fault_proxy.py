@@ -147,10 +147,12 @@ class _Exchange:
         with socket.create_connection(self._proxy.upstream, timeout=30) as upstream:
             upstream.sendall(b"\r\n".join([*lines, b"Connection: close", b"", body]))
             if not whole:
-                return b""
+                upstream.shutdown(socket.SHUT_WR)  # it has taken note of what came before we hang up on the client
             answer = b""
             while chunk := upstream.recv(1 << 16):
                 answer += chunk
+        if not whole:
+            return b""
         first, _, rest = answer.partition(b"\r\n")
         return first + b"\r\nConnection: close\r\n" + re.sub(rb"(?im)^connection:.*\r\n", b"", rest, count=1)
 

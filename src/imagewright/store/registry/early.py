@@ -67,7 +67,7 @@ class EarlyUpload:
     def send(self) -> None:
         """Send; on a thread of its own, which ends with the blob or with `cancel`."""
         try:
-            self._repository.upload_unknown(self._chunks, self._made)
+            self._repository.upload_unknown(self, self._made)
             self._there = True
         except (_Cancelled, NetworkError, CredentialsError, IntegrityError, OSError):
             pass  # whoever pushes the blob afterwards finds out what is wrong, and says so
@@ -80,19 +80,23 @@ class EarlyUpload:
             raise _Cancelled
         return self._whole
 
-    def _chunks(self) -> Iterator[bytes]:
-        if self._sent:
+    def wait(self, position: int, least: int) -> int:
+        """Wait until ``least`` bytes from ``position`` on are written, or all there will be; how many are."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or self._written >= position + least or self._whole is not None)
+            if self._ended:
+                raise _Cancelled
+            return self._written - position
+
+    def read(self, position: int, size: int | None) -> Iterator[bytes]:
+        """The ``size`` bytes from ``position`` on, or all there will ever be: those only once."""
+        if size is None and self._sent:
             raise _Cancelled  # asked for the bytes once more: a login came late, or the connection was cut
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._ended or self._written > self._sent or self._whole is not None)
-                if self._ended:
-                    raise _Cancelled
-                left = self._written - self._sent
-            if not left:
-                return
-            chunk = os.pread(self._file, min(PIECE, left), self._sent)
-            self._sent += len(chunk)
+        end = None if size is None else position + size
+        while left := self.wait(position, 1) if end is None else end - position:
+            chunk = os.pread(self._file, min(PIECE, left), position)
+            position += len(chunk)
+            self._sent = position
             yield chunk
 
 

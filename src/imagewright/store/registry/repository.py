@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from imagewright.errors import CredentialsError, IntegrityError, NetworkError
@@ -17,6 +18,9 @@ from imagewright.store.registry.refusal import Aim, quoted
 from imagewright.store.registry.session import Session
 from imagewright.store.verify import DamagedInTransit, verified
 from imagewright.transport import AnswerError, Response, Transport
+
+if TYPE_CHECKING:
+    from imagewright.store.registry.upload import Growing
 
 WHOLE_BYTES = 4 << 20  # what is no larger is had whole before it is handed on, and asked for again when it is damaged
 MANIFEST_TRIES = 2
@@ -110,7 +114,7 @@ class Repository:
         self._present.update(blob.digest for blob in blobs)
         return True
 
-    def upload_unknown(self, content: Callable[[], Iterable[bytes]], blob: Callable[[], Descriptor]) -> None:
+    def upload_unknown(self, content: "Growing", blob: Callable[[], Descriptor]) -> None:
         """Send bytes while they are made; ``blob``, asked at their end, says what they are. One try.
 
         Raises:

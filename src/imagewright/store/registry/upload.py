@@ -1,8 +1,9 @@
 """How a blob gets into a repository: in one piece, on from where it broke off, or in pieces."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from typing import NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import NoReturn, Protocol
 
 from imagewright.errors import CredentialsError, NetworkError
 from imagewright.oci.descriptor import Descriptor
@@ -14,6 +15,13 @@ UPLOAD_TRIES = 4
 RESUME_BYTES = 1 << 20  # what has come of a smaller blob is not worth a request
 PIECE_BYTES = (16 << 20, 4 << 20, 1 << 20, 512 << 10)
 """Sizes of pieces for who takes no large bodies: nginx takes 1 MiB when nobody says else, Cloudflare 100 MB."""
+
+GROWING_BYTES = (8 << 20, 64 << 20)
+"""The least and the most that is sent at once of a blob in the making; the least only while there is no more. Of torch's 190 MB one
+request left 0.11 s of syncing to the end, of 2.3 s in all."""
+
+_DISTRIBUTION = "_state="
+"""What distribution, docker's registry, has in the addresses of uploads."""
 
 _OCTETS = {"content-type": "application/octet-stream"}
 
@@ -181,14 +189,44 @@ class Upload:
         raise AssertionError("the last try has ended")
 
 
-def send_unknown(session: Session, content: Callable[[], Iterable[bytes]]) -> str:
-    """Begin an upload and send bytes, however many there will be, in one piece; the address that `finish_unknown` wants."""
-    began = session.request("push to", "POST", "blobs/uploads/", content=b"", ok=(201, 202))
+class Growing(Protocol):
+    """Bytes in the making, which a file takes."""
+
+    def wait(self, position: int, least: int) -> int:
+        """Wait until ``least`` bytes from ``position`` on are there, or all there will be; how many are there."""
+        ...
+
+    def read(self, position: int, size: int | None) -> Iterator[bytes]:
+        """The ``size`` bytes from ``position`` on, which are there, or all there will ever be."""
+        ...
+
+
+def send_unknown(session: Session, content: Growing) -> str:
+    """Begin an upload and send bytes, however many there will be; the address that `finish_unknown` wants.
+
+    docker's own registry, and what is made of it (Harbor, GitLab), syncs what a request brought to the disk before it answers: it gets
+    pieces, so that it has little left to sync when the last byte arrives. Others get all in one piece: not all of them take pieces.
+    """
+    answer = session.request("push to", "POST", "blobs/uploads/", content=b"", ok=(201, 202))
+    location = _location(session, answer)
+    if _DISTRIBUTION not in location:
+        return _sent_on(session, location, lambda: content.read(0, None), {})
+    position = 0
+    while size := min(content.wait(position, GROWING_BYTES[0]), GROWING_BYTES[1]):
+        headers = {"content-length": str(size), "content-range": f"{position}-{position + size - 1}"}
+        location = _sent_on(session, location, partial(content.read, position, size), headers)
+        position += size
+    return location
+
+
+def _sent_on(
+    session: Session, location: str, content: Callable[[], Iterator[bytes]], headers: Mapping[str, str]
+) -> str:
     answer = session.request(
         "push to",
         "PATCH",
-        _location(session, began),
-        headers=_OCTETS,
+        location,
+        headers={**_OCTETS, **headers},
         content=content,
         ok=(201, 202, 204),
         repeat=False,
