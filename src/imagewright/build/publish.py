@@ -62,8 +62,8 @@ def publish(
         workshop.compiler.check()
     if workshop.steps is not None:
         workshop.steps.check(plan.name, [planned for planned in missing if isinstance(planned, Step)])
-    if missing:
-        from imagewright.allocator import keep_freed_memory  # 2 ms, for ctypes
+    if any(planned.inputs for planned in missing):  # some files of the user's own are not worth 2 ms, for ctypes
+        from imagewright.allocator import keep_freed_memory
 
         keep_freed_memory()
     with quick_switches():

@@ -194,7 +194,8 @@ class Pusher:
                     image.config_descriptor.digest: image.config,
                 }
                 source = Gathered(self._store, self._base, at_hand)
-                copy_image(source, self._destination.store, image.descriptor, tag=self._destination.tag)
+                # All blobs have been carried: nothing is left to do at once.
+                copy_image(source, self._destination.store, image.descriptor, tag=self._destination.tag, jobs=1)
         except (CredentialsError, NetworkError) as error:
             error.kept = (
                 "the image is complete in the local store; nothing will be built again"

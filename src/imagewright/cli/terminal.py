@@ -1,7 +1,6 @@
 """What the terminal can do: colour, width, a live line; and what must not reach it."""
 
 import re
-import shutil
 from collections.abc import Mapping
 from typing import Literal
 
@@ -49,8 +48,11 @@ def terminal_of(environ: Mapping[str, str], *, is_tty: bool) -> Terminal:
     dumb = environ.get("TERM") == "dumb"
     said = environ.get("COLUMNS", "")
     width = int(said) if said.isdecimal() else 0
-    if not width:
-        width = shutil.get_terminal_size((SCREEN, 24)).columns if is_tty else SCREEN
+    if not width and is_tty:
+        from shutil import get_terminal_size  # 2 ms, and a pipe has no size
+
+        width = get_terminal_size((SCREEN, 24)).columns
+    width = width or SCREEN
     screen = max(40, width)
     return Terminal(
         width=min(screen, WIDTH),

@@ -170,6 +170,8 @@ def find_workflow(module: ModuleType, name: str | None = None) -> Any:
 
 def tasks_of(module: ModuleType) -> dict[str, Any]:
     """The tasks in the module by name, those it imported included."""
+    if "imagewright.flow.task" not in sys.modules:
+        return {}  # nobody has made one: a file of images alone does not pay for them
     from imagewright.flow.task import Task
 
     return {key: value for key, value in vars(module).items() if isinstance(value, Task)}

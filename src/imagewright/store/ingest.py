@@ -4,7 +4,6 @@ import errno
 import hashlib
 import os
 import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -82,7 +81,9 @@ def cannot(verb: str, root: Path, error: OSError) -> StoreError:
     """The error for a store in folder ``root`` that the file system does not let us read or write."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        free = shutil.disk_usage(root).free
+        from shutil import disk_usage  # 2 ms of every build
+
+        free = disk_usage(root).free
         return StoreError(
             f"no space is left for the local store in {root}",
             code="IW522",
