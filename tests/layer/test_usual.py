@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.layer.reading import deflated, listed, written
 
@@ -29,23 +29,32 @@ class TheLongWay:
         return StoredDeflater()
 
 
+PARTS = st.text(st.characters(codec="ascii", exclude_characters="\0/"), min_size=1, max_size=100)
+
+
 @given(
     owed=st.integers(0, 511),
-    name=st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=1, max_size=100).filter(
-        lambda name: "/" not in name
-    ),
+    folder=st.just("") | st.text("abc", min_size=1, max_size=160),
+    name=PARTS,
     mode=st.sampled_from([0o644, 0o755, 0o600, 0o7777]),
     size=st.integers(0, tar.MAX_SIZE),
 )
-def test_header(owed: int, name: str, mode: int, size: int) -> None:
-    """Of every length of name and of the zeros before it."""
-    made = header_member(owed, name.encode(), mode, size)
+@example(owed=0, folder="p" * 151, name="n" * 50, mode=0o644, size=1)
+@example(owed=0, folder="p" * 152, name="n" * 50, mode=0o644, size=1)
+@example(owed=0, folder="p" * 155, name="n" * 100, mode=0o644, size=1)
+def test_header(owed: int, folder: str, name: str, mode: int, size: int) -> None:
+    """Of every length of name and of the zeros before it. Where the zeros after a prefix are no run, it takes the long way."""
+    path = f"{folder}/{name}" if folder else name
+    made = header_member(owed, path.encode(), mode, size)
 
-    plain = bytes(owed) + tar.header(name, tar.FILE, mode=mode, size=size)
+    header = bytes(owed) + tar.header(path, tar.FILE, mode=mode, size=size)
     stored: list[bytes] = []
     with Packing(Stored(), stored.append) as packing:
-        packing.last(plain)
-    assert made == (plain, b"".join(stored))
+        packing.last(header)
+    if len(path) > 100 and len(folder) > 151:
+        assert made is None
+    else:
+        assert made == (header, b"".join(stored))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +67,9 @@ def test_what_needs_more_than_a_plain_header(name: str, size: int) -> None:
 
 FILES = st.lists(
     st.tuples(
-        st.sampled_from(["a", "b/c", "b/d", "b" * 99 + "/x", "n" * 100, "n" * 101, "é"]),
+        st.sampled_from(
+            ["a", "b/c", "b/d", "b" * 99 + "/x", "l" * 120 + "/x", "l" * 120 + "/y", "n" * 100, "n" * 101, "é"]
+        ),
         st.sampled_from([0, 1, 300, 4095, 4096, 4097, 9000, 20_000]),
         st.booleans(),
     ),

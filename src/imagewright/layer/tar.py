@@ -16,7 +16,7 @@ _PAX: Final = b"x"
 
 MAX_SIZE: Final = 0o77777777777  # 8 GiB - 1
 _MAX_ID = 0o7777777
-_MAX_NAME = 100
+MAX_NAME: Final = 100
 _MAX_PREFIX = 155
 
 
@@ -42,16 +42,16 @@ def header(
     """
     name = path.encode() + b"/" if kind == DIRECTORY else path.encode()
     target = link.encode()
-    split = _split(name)
+    parts = split(name)
     # Bytes above 127 have no meaning in ustar, whatever they are taken for in practice.
-    fits = size <= MAX_SIZE and uid <= _MAX_ID and gid <= _MAX_ID and len(target) <= _MAX_NAME and not xattrs
-    if split and fits and name.isascii() and target.isascii():
-        return _block(*split, kind, mode, uid, gid, size, mtime, target)
+    fits = size <= MAX_SIZE and uid <= _MAX_ID and gid <= _MAX_ID and len(target) <= MAX_NAME and not xattrs
+    if parts and fits and name.isascii() and target.isascii():
+        return _block(*parts, kind, mode, uid, gid, size, mtime, target)
     records: dict[str, bytes] = {f"SCHILY.xattr.{key}": value for key, value in (xattrs or {}).items()}
-    if not split or not name.isascii():
-        records["path"], split = name, (name[:_MAX_NAME], b"")
-    if len(target) > _MAX_NAME or not target.isascii():
-        records["linkpath"], target = target, target[:_MAX_NAME]
+    if not parts or not name.isascii():
+        records["path"], parts = name, (name[:MAX_NAME], b"")
+    if len(target) > MAX_NAME or not target.isascii():
+        records["linkpath"], target = target, target[:MAX_NAME]
     if size > MAX_SIZE:
         records["size"], size = b"%d" % size, 0
     if uid > _MAX_ID:
@@ -60,7 +60,7 @@ def header(
         records["gid"], gid = b"%d" % gid, 0
     extended = b"".join(_record(key.encode(), records[key]) for key in sorted(records))
     first = _block(b"././@PaxHeader", b"", _PAX, 0, 0, 0, len(extended), 0, b"")
-    return first + extended + padding(len(extended)) + _block(*split, kind, mode, uid, gid, size, mtime, target)
+    return first + extended + padding(len(extended)) + _block(*parts, kind, mode, uid, gid, size, mtime, target)
 
 
 def padding(size: int) -> bytes:
@@ -84,13 +84,13 @@ _NO_NAMES = frozenset(("", ".", ".."))
 _ZEROS = [bytes(-size % BLOCK) for size in range(BLOCK)]
 
 
-def _split(name: bytes) -> tuple[bytes, bytes] | None:
+def split(name: bytes) -> tuple[bytes, bytes] | None:
     """``name`` as ustar's (name, prefix), or None when it does not fit."""
-    if len(name) <= _MAX_NAME:
+    if len(name) <= MAX_NAME:
         return name, b""
     # The longest prefix that fits; the slash between the two is not stored, and a name is never empty.
     cut = name.rfind(b"/", 0, min(_MAX_PREFIX + 1, len(name) - 1))
-    if cut > 0 and len(name) - cut - 1 <= _MAX_NAME:
+    if cut > 0 and len(name) - cut - 1 <= MAX_NAME:
         return name[cut + 1 :], name[:cut]
     return None
 
@@ -101,7 +101,7 @@ def _block(
     numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, uid, gid, size, mtime)
     # The checksum's own eight bytes count as spaces. Zeros count nothing: what is filled up is summed before.
     total = sum(name) + sum(numbers) + sum(kind) + sum(link) + sum(prefix) + _SUM
-    parts = (name.ljust(_MAX_NAME, b"\0"), numbers, b"%06o\0 " % total, kind, link.ljust(_MAX_NAME, b"\0"), _MAGIC)
+    parts = (name.ljust(MAX_NAME, b"\0"), numbers, b"%06o\0 " % total, kind, link.ljust(MAX_NAME, b"\0"), _MAGIC)
     return b"".join(parts) + prefix.ljust(167, b"\0")
 
 
