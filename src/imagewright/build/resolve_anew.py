@@ -1,32 +1,35 @@
 """ImageSpec -> lock, by asking: a mirror or a registry for the base, the indexes for the wheels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagewright.build.base.lock_base import debian_archive, env_below, kept_base, lock_base, snapshot_of
+from imagewright.build.base.lock_base import Below, debian_archive, env_below, kept_base, lock_base, snapshot_of
 from imagewright.build.base.locked import LockedImage
 from imagewright.build.cuda import check_installed_cuda, cuda_packages, explain_cuda
 from imagewright.build.ingredients import FILES, Ingredients, requiring
 from imagewright.build.inputs import downloads, request_of
 from imagewright.build.lock import Lock, LockedSpec
 from imagewright.build.session import Session
-from imagewright.errors import LockError, Where
+from imagewright.errors import ImagewrightError, LockError, Where
 from imagewright.events import Noted
 from imagewright.oci.digest import Digest
 from imagewright.oci.platform import Platform
 from imagewright.packages.conda.locked import LockedEnvironment
 from imagewright.packages.deb.apt import wanted_of
 from imagewright.packages.deb.apt_resolve import resolve_apt
+from imagewright.packages.deb.base import expected_target
 from imagewright.packages.deb.locked import LockedBase, LockedDeb
 from imagewright.packages.deb.resolve import resolve_base
 from imagewright.packages.pypi.indexes_pip import PipSettings
 from imagewright.packages.pypi.locked import LockedWheel
-from imagewright.packages.pypi.resolve import resolve
+from imagewright.packages.pypi.resolve import Resolution, resolve
 from imagewright.packages.pypi.resolve_uv import Uv
 from imagewright.packages.pypi.source import Source
+from imagewright.packages.target import Target
+from imagewright.parallel import beside, quick_switches
 from imagewright.spec import ImageSpec
 
 if TYPE_CHECKING:
@@ -57,7 +60,44 @@ def resolve_anew(
         NetworkError, CredentialsError, IntegrityError: An index or a mirror cannot be asked, or not be trusted.
     """
     kept = before.lock if before is not None and _same_base(spec, before, parent) else None
-    below = kept_base(spec, kept, session) if kept else lock_base(spec, platform, session, parent)
+    versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
+    files = downloads(spec, session)
+    forbidden_by = 'builder_options={"only_binary": True}' if spec.builder_options.get("only_binary") else ""
+
+    def find(target: Target, below: Below | None, has: Mapping[str, str], on: Callable[[], Lock]) -> Resolution:
+        """The wheels for a target; ``on`` waits for what is built on."""
+        try:
+            return resolve(
+                request_of(spec, target, cuda_packages(spec, has)),
+                uv=Uv(session.uv_dir, session.environ),
+                pin=files.pin,
+                known=files.known,
+                pip=pip,
+                builder=None if forbidden_by else _Building(lambda: source_builder(spec, on(), session, pip)),
+                forbidden_by=forbidden_by,
+                offline=session.offline,
+                upgrade=upgrade,
+                fixed=below.fixed if below else (),
+                present=(*below.present, *versions) if below else versions,
+            )
+        except LockError as error:
+            explain_cuda(error, spec)
+            raise
+
+    # Mirrors and indexes are asked at the same time, when the target is likely to be known.
+    plain = kept is None and parent is None and spec.base_image is None and not spec.conda_packages
+    expected = expected_target(spec.python, platform) if plain else None
+    early: Resolution | None = None
+    if expected is not None:
+        with quick_switches(), beside(lambda: lock_base(spec, platform, session, None)) as locking:
+            try:
+                early = find(expected, None, {}, lambda: Lock(asked, locking.result().base, ()))
+            except ImagewrightError:
+                locking.result()  # what is wrong with the base is said first
+                raise
+        below = locking.result()
+    else:
+        below = kept_base(spec, kept, session) if kept else lock_base(spec, platform, session, parent)
     base = below.base
     on_base = Lock(asked, base, (), conda=kept.conda if kept else _conda(spec, Lock(asked, base, ()), session))
     target = on_base.target
@@ -65,28 +105,9 @@ def resolve_anew(
         from imagewright.build.conda_resolve import with_conda_distributions
 
         below = with_conda_distributions(below, spec, on_base, session)
-    forbidden_by = 'builder_options={"only_binary": True}' if spec.builder_options.get("only_binary") else ""
     apt = kept.apt if kept else _apt(spec, base, session)
-    versions = tuple((wheel.name, wheel.version) for wheel in before.lock.wheels) if before else ()
     has = env_below(spec, base, session) if spec.cuda else {}
-    files = downloads(spec, session)
-    try:
-        resolution = resolve(
-            request_of(spec, target, cuda_packages(spec, has)),
-            uv=Uv(session.uv_dir, session.environ),
-            pin=files.pin,
-            known=files.known,
-            pip=pip,
-            builder=None if forbidden_by else _Building(lambda: source_builder(spec, on_base, session, pip)),
-            forbidden_by=forbidden_by,
-            offline=session.offline,
-            upgrade=upgrade,
-            fixed=below.fixed,
-            present=(*below.present, *versions),
-        )
-    except LockError as error:
-        explain_cuda(error, spec)
-        raise
+    resolution = early if early and target == expected else find(target, below, has, lambda: on_base)
     check_installed_cuda(
         spec, has, [*below.present, *below.fixed, *((one.name, one.version) for one in resolution.wheels)]
     )

@@ -7,6 +7,7 @@ import pytest
 from imagewright.errors import IntegrityError, LockError
 from imagewright.events import Event, Noted
 from imagewright.oci.platform import Platform
+from imagewright.packages.deb.base import expected_target, plan_base
 from imagewright.packages.deb.release import MAX_AGE_SECONDS, Archive
 from imagewright.packages.deb.releases import COMMON, RELEASES, Release
 from imagewright.packages.deb.resolve import resolve_base
@@ -316,3 +317,5 @@ def test_debian_itself_resolves(debian: Archive, release: Release, architecture:
     assert {deb.architecture for deb in base.debs} == {"all", architecture}
     assert base.deb(f"python{release.python}").version.startswith(f"{release.python}.")
     assert 60 <= len(base.debs) <= 130
+    assert expected_target(release.python, base.platform) in (plan_base(base).target, None)
+    assert release.testing == (expected_target(release.python, base.platform) is None)

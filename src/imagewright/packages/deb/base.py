@@ -9,8 +9,9 @@ from imagewright.layer.encoder import Fast
 from imagewright.layer.planned import InputFile, Inputs, PlannedLayer, Sink
 from imagewright.oci.config import DEFAULT_PATH, ImageConfig
 from imagewright.oci.digest import DiffID, Digest, canonical_json, digest_of
+from imagewright.oci.platform import Platform
 from imagewright.packages.deb.locked import LockedBase
-from imagewright.packages.deb.releases import release_named
+from imagewright.packages.deb.releases import RELEASES, release_named
 from imagewright.packages.deb.task_user import HOME, UID
 from imagewright.packages.target import Target
 
@@ -81,13 +82,8 @@ class BaseLayer:
 
 def plan_base(locked: LockedBase, *, lanes: int = LANES) -> Base:
     """The base image of these packages. Pure: equal packages, equal base. ``lanes`` as in `BaseLayer`."""
-    target = Target(
-        locked.platform,
-        locked.python,
-        f"/usr/bin/python{locked.python}",
-        ("glibc", _upstream(locked, "libc6")),
-        python_full_version=_upstream(locked, f"python{locked.python}"),
-    )
+    python = locked.python
+    target = _target(locked.platform, python, _upstream(locked, "libc6"), _upstream(locked, f"python{python}"))
     config = ImageConfig(
         locked.platform,
         {"PATH": f"{target.prefix}/bin:{DEFAULT_PATH}", "LANG": "C.UTF-8"},
@@ -96,6 +92,18 @@ def plan_base(locked: LockedBase, *, lanes: int = LANES) -> Base:
         user=f"{UID}:{UID}",
     )
     return Base((BaseLayer(locked, lanes),), config, target)
+
+
+def expected_target(python: str, platform: Platform) -> Target | None:
+    """The target of the base for a Python, as it is before its packages are known, or None. It is likely, and no more."""
+    for release in RELEASES:
+        if release.python == python and release.libc:
+            return _target(platform, python, release.libc, release.python_full_version)
+    return None
+
+
+def _target(platform: Platform, python: str, libc: str, full_version: str) -> Target:
+    return Target(platform, python, f"/usr/bin/python{python}", ("glibc", libc), python_full_version=full_version)
 
 
 def _upstream(locked: LockedBase, name: str) -> str:

@@ -12,7 +12,8 @@ class Release:
 
     ``extra`` are packages on top of `COMMON`: parts of Python's standard library that this release keeps apart.
     ``first`` are chosen before all others, so that they decide an alternative of an essential package. ``testing`` has
-    no complete set of suites.
+    no complete set of suites. ``libc`` and ``python_full_version`` are the upstream versions of libc6 and Python that a
+    stable release is expected to keep, or "".
     """
 
     codename: str
@@ -21,12 +22,16 @@ class Release:
     first: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     testing: bool = False
+    libc: str = ""
+    python_full_version: str = ""
 
 
 RELEASES = (
-    Release("bullseye", "11", "3.9", extra=("python3-distutils",)),
-    Release("bookworm", "12", "3.11", first=("usr-is-merged",), extra=("python3-distutils",)),
-    Release("trixie", "13", "3.13"),
+    Release("bullseye", "11", "3.9", extra=("python3-distutils",), libc="2.31", python_full_version="3.9.2"),
+    Release(
+        "bookworm", "12", "3.11", ("usr-is-merged",), ("python3-distutils",), libc="2.36", python_full_version="3.11.2"
+    ),
+    Release("trixie", "13", "3.13", libc="2.41", python_full_version="3.13.5"),
     Release("forky", "14", "3.14", testing=True),
 )
 
