@@ -121,6 +121,14 @@ def test_what_it_does_not_do_is_refused() -> None:
         dataclass(type("Given", (), {"__annotations__": {"x": dataclasses.InitVar[int]}}))
 
 
+def test_a_field_without_a_default_after_one_with() -> None:
+    """Python's own decorator refuses it as well."""
+    namespace = {"__annotations__": {"x": int, "y": int}, "x": 1}
+    for decorator in (dataclass, dataclasses.dataclass):
+        with pytest.raises(TypeError, match="non-default argument 'y' follows default argument"):
+            decorator(type("Wrong", (), dict(namespace)))
+
+
 def attempt(call: Callable[[], object], expected: type[Exception] | tuple[type[Exception], ...]) -> object:
     """What a call gives, or that it is refused."""
     try:
