@@ -1,4 +1,4 @@
-"""``dataclass``, as the standard library's, made in a tenth of the time: a command defines over a hundred of them.
+"""``dataclass``, as the standard library's, made in a fifth of the time: a command defines over a hundred of them.
 
 Until Python 3.13 the standard library compiles each method of each class when a module is imported. Here only
 ``__init__`` is, once for all classes with as many fields of the same kinds; the other methods are the same functions for

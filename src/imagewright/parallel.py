@@ -9,6 +9,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar
 
+from imagewright.ready import Ready
+
 T = TypeVar("T")
 R = TypeVar("R")
 K = TypeVar("K")
@@ -74,7 +76,7 @@ def run_graph(
         for key in needs:
             results[key] = work(key, results)
         return results
-    ready = _Ready(needs, jobs, waiting)
+    ready = Ready(needs, jobs, waiting)
     begun: SimpleQueue[tuple[K, Mapping[K, R]] | None] = SimpleQueue()
     ended: SimpleQueue[tuple[K, R] | BaseException] = SimpleQueue()
     workers = min(jobs, len(needs)) + sum(min(len(keys), most) for keys, most in waiting)
@@ -115,46 +117,6 @@ def run_graph(
     if failed is not None:
         raise failed
     return {key: results[key] for key in needs}
-
-
-class _Ready(Generic[K]):
-    """Which keys of a graph may begin; pure."""
-
-    def __init__(
-        self, needs: Mapping[K, Collection[K]], jobs: int, waiting: Sequence[tuple[Collection[K], int]]
-    ) -> None:
-        self._group = {key: number for number, (keys, _) in enumerate(waiting, 1) for key in keys}
-        self._room = [jobs, *(most for _, most in waiting)]
-        self._keys = list(needs)
-        self._left = [len(set(of)) for of in needs.values()]
-        self._needed_by: dict[K, list[int]] = {key: [] for key in needs}
-        for at, of in enumerate(needs.values()):
-            for need in set(of):
-                self._needed_by[need].append(at)
-        self._ready = [at for at, left in enumerate(self._left) if not left]
-
-    def begin(self) -> list[K]:
-        """Those that begin now, in their order: whoever asks begins them."""
-        begun: list[K] = []
-        kept: list[int] = []
-        for at in sorted(self._ready):
-            key = self._keys[at]
-            group = self._group.get(key, 0)
-            if self._room[group]:
-                self._room[group] -= 1
-                begun.append(key)
-            else:
-                kept.append(at)
-        self._ready = kept
-        return begun
-
-    def ended(self, key: K) -> None:
-        """One that has begun is done."""
-        self._room[self._group.get(key, 0)] += 1
-        for at in self._needed_by[key]:
-            self._left[at] -= 1
-            if not self._left[at]:
-                self._ready.append(at)
 
 
 class Beside(Generic[R]):
