@@ -1,5 +1,7 @@
 """The real network, over sockets on loopback."""
 
+import base64
+import os
 import shutil
 import socket
 import ssl
@@ -8,16 +10,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from imagewright.errors import NetworkError
-from imagewright.transport import Sender, Timeouts, Traffic, Transport, Unanswered
-from imagewright.transport.certificates import folders_for
-from imagewright.transport.loopback import Loopback
-from imagewright.transport.network import Remote
+from imagewright.transport import Sender, Timeouts, Traffic, Transport, Unanswered, certificates, direct
+from imagewright.transport.certificates import folders_for, trusted
+from imagewright.transport.direct import Direct
+from imagewright.transport.network import Proxied, has_proxy
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -61,10 +64,10 @@ def echo(tls: ssl.SSLContext | None = None, handler: type[BaseHTTPRequestHandler
             thread.join()
 
 
-@pytest.fixture(params=[Loopback, Remote])
+@pytest.fixture(params=[Direct, Proxied])
 def sender(request: pytest.FixtureRequest) -> Iterator[Sender]:
     """Each of the ways that requests take."""
-    made: Sender = request.param()
+    made: Sender = request.param(cache(lambda place: trusted(os.environ)))
     yield made
     made.close()
 
@@ -189,6 +192,28 @@ def test_a_connection_that_was_closed_is_not_used_again(sender: Sender) -> None:
 
 def test_a_connection_is_kept(sender: Sender) -> None:
     """Many requests, one after the other, need one."""
+    assert len(connections(sender)) == 1
+
+
+@pytest.mark.tool
+def test_a_connection_with_tls_is_kept(
+    sender: Sender, tls: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What TLS says beside the answers, tickets for later connections, is not taken for the connection's end."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+
+    assert len(connections(sender, tls)) == 1
+
+
+def test_a_connection_that_was_idle_for_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be gone without a word, and whoever asked through it would wait."""
+    monkeypatch.setattr(direct, "IDLE_SECONDS", 0.0)
+
+    assert len(connections(Direct())) == 5
+
+
+def connections(sender: Sender, tls: ssl.SSLContext | None = None) -> set[tuple[str, int]]:
+    """The client's ends of all connections that five requests took."""
     places: set[tuple[str, int]] = set()
 
     class Noting(_Echo):
@@ -196,12 +221,37 @@ def test_a_connection_is_kept(sender: Sender) -> None:
             places.add(self.client_address)
             super().setup()
 
-    with echo(handler=Noting) as url, Transport(sender=sender) as transport:
+    with echo(tls, handler=Noting) as url, Transport(sender=sender) as transport:
         for method in ("HEAD", "GET", "HEAD", "GET"):
             transport.request(method, url)
         transport.request("PUT", url, content=b"abc")
+    return places
 
-    assert len(places) == 1
+
+def test_a_header_that_comes_twice(sender: Sender) -> None:
+    """A registry may offer two ways to log in, each in a line of its own."""
+    twice = b"HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer a\r\nwww-authenticate: Basic b\r\nContent-Length: 0\r\n\r\n"
+
+    with scripted(twice) as (url, _), Transport(sender=sender) as transport:
+        answer = transport.request("GET", url, ok=(401,))
+
+    assert answer.headers["www-authenticate"] == "Bearer a, Basic b"
+
+
+def test_a_login_in_a_url(sender: Sender) -> None:
+    """apt's own lists have mirrors like that."""
+    with echo() as url, Transport(sender=sender) as transport:
+        url = url.replace("//", "//al%40ice:pa%3Ass@")
+        said = transport.request("HEAD", url).headers["x-authorization"]
+
+    assert base64.b64decode(said.removeprefix("Basic ")) == b"al@ice:pa:ss"
+
+
+@pytest.mark.parametrize("url", ["http://", "http://a:99999999/", "http://[::1", "http://a b/", f"http://{'a' * 64}/"])
+def test_what_is_no_url_is_said_so(url: str) -> None:
+    """At once, and not as if the network were in the way."""
+    with pytest.raises(NetworkError, match="is not a URL"):
+        Direct().send("GET", url, {}, None, Timeouts(connect=5, answer=5))
 
 
 def test_a_refusal_is_heard_though_the_body_was_not_taken(sender: Sender) -> None:
@@ -287,6 +337,65 @@ def test_the_certificates_of_an_organisation(
         assert transport.request("HEAD", url).status == 200
 
 
+@pytest.mark.tool
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_certificates_that_are_not_there(variable: str, monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext) -> None:
+    """A variable that names no file is an error that names the variable."""
+    monkeypatch.setenv(variable, "/nowhere/ca.pem")
+
+    with echo(tls) as url, Transport() as transport, pytest.raises(NetworkError, match=variable) as caught:
+        transport.request("GET", url)
+
+    assert caught.value.why == ("/nowhere/ca.pem: there is no such file",) or "No such file" in caught.value.why[0]
+
+
+@pytest.mark.tool
+@pytest.mark.parametrize("hashed", [False, True])
+def test_a_python_that_looks_for_certificates_elsewhere(
+    hashed: bool, tls: ssl.SSLContext, certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built for another distribution, it has none of its own: then those of this one are taken."""
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    nowhere = ssl.get_default_verify_paths()._replace(cafile=None, capath=str(tmp_path))
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
+    monkeypatch.setattr(certificates, "_BUNDLES", ("/nowhere/ca.pem", str(certificate)))
+    if hashed:
+        (tmp_path / "0123abcd.0").touch()
+
+    with echo(tls) as url, Transport() as transport:
+        if hashed:
+            with pytest.raises(NetworkError, match="is not trusted"):
+                transport.request("GET", url)
+        else:
+            assert transport.request("GET", url).status == 200
+
+
+@pytest.mark.tool
+def test_a_refusal_is_heard_through_tls(tls: ssl.SSLContext, certificate: Path) -> None:
+    """The other side says no and closes, while the body is still being sent."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+
+        def refuse() -> None:
+            connection, _ = server.accept()
+            with tls.wrap_socket(connection, server_side=True) as wrapped:
+                wrapped.recv(100)
+                wrapped.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
+                while wrapped.recv(1 << 16):
+                    pass
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/"
+        with Transport(sender=Direct(lambda place: trusted({"REQUESTS_CA_BUNDLE": str(certificate)}))) as transport:
+            answer = transport.request(
+                "PUT", url, headers={"Content-Length": str(1 << 20)}, content=lambda: [bytes(1 << 16)] * 16, ok=(403,)
+            )
+        thread.join()
+
+    assert answer.body == b"no"
+
+
 def test_a_head_that_ends_early_is_noticed(sender: Sender) -> None:
     """Headers that were cut are no answer, though what came of them reads well."""
     with (
@@ -321,6 +430,21 @@ def test_no_folder_is_looked_at_for_what_is_no_host() -> None:
     root = Path(__file__).parent
     assert [folders_for(host, [root.parent]) for host in ("..", ".", "", "a/b")] == [()] * 4
     assert folders_for("transport", [root.parent]) == (root,)
+
+
+@pytest.mark.parametrize(
+    ("environ", "has"),
+    [
+        ({}, False),
+        ({"NO_PROXY": "*"}, False),
+        ({"https_proxy": ""}, False),
+        ({"HTTPS_PROXY": "http://proxy.example.com"}, True),
+        ({"all_proxy": "socks5://proxy.example.com"}, True),
+    ],
+)
+def test_where_a_proxy_is_set(environ: dict[str, str], has: bool) -> None:
+    """In either case of letters. Which hosts it is for is decided later."""
+    assert has_proxy(environ) == has
 
 
 def test_a_proxy_is_asked_for_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:

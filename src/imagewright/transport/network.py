@@ -1,11 +1,11 @@
-"""The real network: the only module that imports httpx2."""
+"""The real network: directly, or through a proxy."""
 
 import os
+import sys
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from imagewright.errors import NetworkError, redacted
 from imagewright.transport.sender import (
@@ -20,18 +20,23 @@ from imagewright.transport.sender import (
 )
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 CHUNK = 1 << 18  # TLS gives 16 KiB at a time, and each piece passes through several hands
+_PROXIES = frozenset(("http_proxy", "https_proxy", "all_proxy"))
 
 
 class Network:
-    """The real `Sender`: `Loopback` for http:// to this machine, `Remote` for everything else."""
+    """The real `Sender`: `Direct` to this machine and where no proxy is set, else `Proxied`; docs/decisions/0041."""
 
     def __init__(self, certificates: Collection[Path] = ()) -> None:
         self._lock = threading.Lock()
-        self._loopback: Sender | None = None
-        self._remote = Remote(certificates)
+        self._certificates = certificates
+        self._contexts: dict[tuple[Path, ...], ssl.SSLContext] = {}
+        self._direct: Sender | None = None
+        self._proxied: Sender | None = None
 
     def send(
         self,
@@ -46,31 +51,51 @@ class Network:
 
     def close(self) -> None:
         """Let go of all connections. A later request opens new ones."""
-        if self._loopback is not None:
-            self._loopback.close()
-        self._remote.close()
+        for sender in (self._direct, self._proxied):
+            if sender is not None:
+                sender.close()
 
     def _sender(self, url: str) -> Sender:
-        if urlsplit(url).scheme != "http" or not is_loopback(host_of(url)):
-            return self._remote
+        direct = is_loopback(host_of(url)) or not has_proxy(os.environ)
         with self._lock:
-            if self._loopback is None:
-                from imagewright.transport.loopback import Loopback  # 10 ms, for http.client
+            if direct:
+                if self._direct is None:
+                    from imagewright.transport.direct import Direct  # 10 ms, for http.client
 
-                self._loopback = Loopback()
-            return self._loopback
+                    self._direct = Direct(self._context)
+                return self._direct
+            if self._proxied is None:
+                self._proxied = Proxied(self._context)
+            return self._proxied
+
+    def _context(self, place: str) -> "ssl.SSLContext":
+        from imagewright.transport import certificates  # what only TLS pays
+
+        folders = certificates.folders_for(place, self._certificates)
+        with self._lock:
+            if folders not in self._contexts:
+                self._contexts[folders] = certificates.trusted(os.environ, folders)
+            return self._contexts[folders]
 
 
-class Remote:
-    """A `Sender` with TLS and proxies: httpx2, which costs 0.2 s to import and set up, half of it for TLS.
+def has_proxy(environ: Mapping[str, str]) -> bool:
+    """Whether there may be a proxy on the way to some host."""
+    if any(value and name.lower() in _PROXIES for name, value in environ.items()):
+        return True
+    if sys.platform in ("darwin", "win32"):
+        from urllib.request import getproxies  # what the system itself has set
 
-    So it is imported when it is first needed. Hosts that have a folder in one of ``certificates`` have a pool of their own.
-    """
+        return bool(getproxies())
+    return False
 
-    def __init__(self, certificates: Collection[Path] = ()) -> None:
+
+class Proxied:
+    """A `Sender` through the proxies of the environment: httpx2, which knows them all, and NO_PROXY."""
+
+    def __init__(self, context: "Callable[[str], ssl.SSLContext]") -> None:
         self._lock = threading.Lock()
-        self._certificates = certificates
-        self._pools: dict[tuple[bool, tuple[Path, ...]], httpx2.Client] = {}
+        self._context = context
+        self._pools: dict[ssl.SSLContext, httpx2.Client] = {}
 
     def send(
         self,
@@ -103,23 +128,11 @@ class Remote:
     def _client(self, url: str) -> "httpx2.Client":
         import httpx2
 
-        folders: tuple[Path, ...] = ()
-        if self._certificates:
-            from imagewright.transport import certificates  # most hosts need none of their own
-
-            folders = certificates.folders_for(place_of(url), self._certificates)
-        here = is_loopback(host_of(url))  # no proxy comes between this machine and itself
+        context = self._context(place_of(url))
         with self._lock:
-            if (here, folders) not in self._pools:
-                verify = httpx2.create_ssl_context()
-                if bundle := os.environ.get("REQUESTS_CA_BUNDLE"):
-                    folder = os.path.isdir(bundle)
-                    verify.load_verify_locations(capath=bundle if folder else None, cafile=None if folder else bundle)
-                if folders:
-                    certificates.load(verify, folders)
-                headers = {"user-agent": "imagewright"}
-                self._pools[here, folders] = httpx2.Client(verify=verify, headers=headers, trust_env=not here)
-            return self._pools[here, folders]
+            if context not in self._pools:
+                self._pools[context] = httpx2.Client(verify=context, headers={"user-agent": "imagewright"})
+            return self._pools[context]
 
 
 class _HttpxAnswer:
