@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -357,7 +358,7 @@ def test_a_python_that_looks_for_certificates_elsewhere(
     """Built for another distribution, it has none of its own: then those of this one are taken."""
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    nowhere = ssl.get_default_verify_paths()._replace(cafile=None, capath=str(tmp_path))
+    nowhere = SimpleNamespace(cafile=None, capath=str(tmp_path))
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nowhere)
     monkeypatch.setattr(certificates, "_BUNDLES", ("/nowhere/ca.pem", str(certificate)))
     if hashed:
