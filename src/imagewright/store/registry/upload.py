@@ -16,7 +16,7 @@ RESUME_BYTES = 1 << 20  # what has come of a smaller blob is not worth a request
 PIECE_BYTES = (16 << 20, 4 << 20, 1 << 20, 512 << 10)
 """Sizes of pieces for who takes no large bodies: nginx takes 1 MiB when nobody says else, Cloudflare 100 MB."""
 
-GROWING_BYTES = (8 << 20, 64 << 20)
+GROWING_BYTES = (16 << 20, 64 << 20)
 """The least and the most that is sent at once of a blob in the making; the least only while there is no more. Of torch's 190 MB one
 request left 0.11 s of syncing to the end, of 2.3 s in all."""
 
