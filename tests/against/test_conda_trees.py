@@ -107,7 +107,8 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         out = io.BytesIO()
         layer.write(inputs, out)
         with tarfile.open(fileobj=io.BytesIO(out.getvalue()), mode="r:gz") as tar:
-            tar.extractall(ours, filter="fully_trusted")
+            tar.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)  # Debian 12's Python has none
+            tar.extractall(ours)
     return prefix, ours / str(prefix).lstrip("/")
 
 

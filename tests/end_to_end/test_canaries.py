@@ -156,7 +156,7 @@ COMMANDS = [
         "print(u.quote(e)); print(json.dumps(e)); print(repr(e))'"
     ),
     "echo $removed > /root/.npmrc; cp() { busybox cp $@; }; cp /root/.npmrc /tmp/x; rm /root/.npmrc /tmp/x; echo made > /made",
-    "env; ls /run/secrets; true",
+    "env; ls /run/secrets; busybox sleep 0.3",  # so long that its process is seen
 ]
 NAMES = ("as_file", "as_variable", "lines", "from_home", "traced", "encoded", "removed")
 

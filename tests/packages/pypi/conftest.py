@@ -37,8 +37,9 @@ def uv(tmp_path: Path, index: PackageIndex) -> Uv:
         "XDG_CONFIG_DIRS": str(tmp_path / "home"),
         "UV_DEFAULT_INDEX": index.url,
         "UV_HTTP_RETRIES": "0",
-        "SSL_CERT_FILE": os.environ.get("SSL_CERT_FILE", ""),
     }
+    if "SSL_CERT_FILE" in os.environ:  # set and empty, it would be no certificates at all
+        environ["SSL_CERT_FILE"] = os.environ["SSL_CERT_FILE"]
     return Uv(tmp_path / "uv", environ)
 
 
