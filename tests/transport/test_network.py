@@ -248,7 +248,9 @@ def test_a_login_in_a_url(sender: Sender) -> None:
     assert base64.b64decode(said.removeprefix("Basic ")) == b"al@ice:pa:ss"
 
 
-@pytest.mark.parametrize("url", ["http://", "http://a:99999999/", "http://[::1", "http://a b/", f"http://{'a' * 64}/"])
+@pytest.mark.parametrize(
+    "url", ["http://", "ftp://a/", "http://a:99999999/", "http://[::1", "http://a b/", f"http://{'a' * 64}/"]
+)
 def test_what_is_no_url_is_said_so(url: str) -> None:
     """At once, and not as if the network were in the way."""
     with pytest.raises(NetworkError, match="is not a URL"):

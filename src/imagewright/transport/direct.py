@@ -125,6 +125,8 @@ def _split(url: str) -> tuple[SplitResult, _Place]:
         place.host.encode("idna")
     except ValueError as error:  # of brackets, of a port, or of a name that no host can have
         raise _no_url(url, str(error)) from error
+    if place.scheme not in ("http", "https"):
+        raise _no_url(url, "it is neither http nor https")
     if not place.host:
         raise _no_url(url, "it names no host")
     return parts, place
