@@ -32,7 +32,7 @@ class Direct:
     Reading a large body takes half of httpx2's processor time. ``context`` is asked what is trusted by whoever connects to a host[:port].
     """
 
-    def __init__(self, context: Callable[[str], ssl.SSLContext] = lambda place: ssl.create_default_context()) -> None:
+    def __init__(self, context: Callable[[str], ssl.SSLContext]) -> None:
         self._lock = threading.Lock()
         self._context = context
         self._idle: dict[_Place, list[tuple[http.client.HTTPConnection, float]]] = {}

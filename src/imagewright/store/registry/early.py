@@ -20,8 +20,8 @@ class EarlyUpload:
     """Takes a blob's bytes for an `Ingest`, and sends what it has written at the pace of the network.
 
     The sender reads the file, so that a slow network neither holds up the writer nor fills the memory. It is a chance
-    and no promise: when anything goes wrong the blob is pushed as any other afterwards. docker pushes in the same way.
-    Source: OCI distribution-spec v1.1, "Pushing a blob in chunks", with one chunk whose end is not known.
+    and no promise: when anything goes wrong the blob is pushed as any other afterwards. `upload.send_unknown` decides how many requests it takes.
+    Source: OCI distribution-spec v1.1, "Pushing a blob in chunks".
     """
 
     def __init__(self, repository: Repository, blob: Ingest) -> None:
@@ -89,7 +89,7 @@ class EarlyUpload:
             return self._written - position
 
     def read(self, position: int, size: int | None) -> Iterator[bytes]:
-        """The ``size`` bytes from ``position`` on, or all there will ever be: those only once."""
+        """The ``size`` bytes from ``position`` on, which are written; without a size all there will ever be, and only once."""
         if size is None and self._sent:
             raise _Cancelled  # asked for the bytes once more: a login came late, or the connection was cut
         end = None if size is None else position + size

@@ -197,7 +197,7 @@ class Growing(Protocol):
         ...
 
     def read(self, position: int, size: int | None) -> Iterator[bytes]:
-        """The ``size`` bytes from ``position`` on, which are there, or all there will ever be."""
+        """The ``size`` bytes from ``position`` on, which are there; without a size all there will ever be."""
         ...
 
 
@@ -205,7 +205,8 @@ def send_unknown(session: Session, content: Growing) -> str:
     """Begin an upload and send bytes, however many there will be; the address that `finish_unknown` wants.
 
     docker's own registry, and what is made of it (Harbor, GitLab), syncs what a request brought to the disk before it answers: it gets
-    pieces, so that it has little left to sync when the last byte arrives. Others get all in one piece: not all of them take pieces.
+    pieces, so that it has little left to sync when the last byte arrives. Others get all in one request whose end is not known
+    when it begins, as docker sends its layers: not all of them take pieces.
     """
     answer = session.request("push to", "POST", "blobs/uploads/", content=b"", ok=(201, 202))
     location = _location(session, answer)
